@@ -1,0 +1,1 @@
+//! Settings as tables: server keys, project keys, instance and profile keys, devices.

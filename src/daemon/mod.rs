@@ -1,0 +1,1 @@
+//! Assembly: configuration, services, recovery, lifecycle, logging.

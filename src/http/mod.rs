@@ -1,0 +1,1 @@
+//! HTTP: listeners, routes, and the handlers behind them.

@@ -1,0 +1,37 @@
+//! lximaged: an image daemon that speaks LXD's REST API to unmodified LXD clients.
+//!
+//! It keeps images as content-addressed files plus rows in an embedded database, and serves
+//! them over a Unix socket and HTTPS. Behaviour follows LXD 5.0.2; every intended difference is
+//! listed in `docs/compatibility.md`.
+//!
+//! # The map
+//!
+//! A module imports only from layers below its own; `tests/it/layering.rs` holds the code to it.
+//!
+//! | layer | rooms | what they are |
+//! |---|---|---|
+//! | L0 | `error` `clock` `config` `api` `image` | values and rules: no runtime, no sockets, no SQL |
+//! | L1 | `tasks` `db` `store` | one outside thing each: spawned work, the database, image files |
+//! | L2 | `operations` `access` `settings` `images` `instances` | what lximaged does; knows no HTTP |
+//! | L3 | `http` | parse, call, render |
+//! | L4 | `daemon` `cli` | assembly; the only place that sees everything |
+//!
+//! Start reading at [`images::admit`], the one door through which an image comes into being, and
+//! at [`http::routes`], the one table of everything the daemon answers.
+
+mod access;
+mod api;
+mod cli;
+mod clock;
+mod config;
+mod daemon;
+mod db;
+mod error;
+mod http;
+mod image;
+mod images;
+mod instances;
+mod operations;
+mod settings;
+mod store;
+mod tasks;
