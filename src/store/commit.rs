@@ -1,0 +1,105 @@
+//! From staging into the store, in numbered steps. `docs/storage.md` tells the same from the
+//! operator's side.
+//!
+//! | step | what | a crash after it leaves |
+//! |---|---|---|
+//! | 1 | files synced in staging ([`super::Incoming::finish`]) | staged files: swept |
+//! | 2 | a marker `commit-FINGERPRINT` beside them | staged files: swept |
+//! | 3 | the root file renamed to `images/FINGERPRINT.rootfs` | a marked file: swept |
+//! | 4 | the first file renamed to `images/FINGERPRINT` | marked files: swept |
+//! | 5 | `images/` synced | marked files: swept |
+//! | 6 | the caller's database transaction | a whole image and a marker: the marker is swept |
+//! | 7 | the staging directory removed ([`Placed::keep`]) | a whole image |
+//!
+//! Removal goes the other way: the transaction takes the last row and marks the fingerprint as
+//! removed, then the files are unlinked, then the mark goes.
+
+use std::{fs, path::PathBuf};
+
+use rustix::fs::{CWD, RenameFlags};
+
+use super::{Held, Part, Staged, Store, incoming::StagingDirectory, sync_directory};
+use crate::{
+    error::{Context, Result},
+    image::{Fingerprint, Layout},
+};
+
+/// What a marker's name begins with; the fingerprint follows.
+pub(super) const MARKER: &str = "commit-";
+
+/// Files that stand in the store but have no row yet. Dropped without [`Placed::keep`], they are
+/// removed again.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    files: Vec<PathBuf>,
+    // The marker in it has to outlive the row's transaction.
+    _staging: StagingDirectory,
+}
+
+impl Store {
+    /// Steps 2 to 5: puts a staged image in its place. The caller holds the fingerprint and has
+    /// made sure that no row records these files yet.
+    pub(crate) fn place(&self, staged: Staged, held: &Held) -> Result<Placed> {
+        let fingerprint = held.fingerprint();
+        let moves = self.moves(&staged, fingerprint);
+        let marker = staged.directory.path().join(format!("{MARKER}{fingerprint}"));
+        fs::File::create_new(marker).context("Failed to commit the image")?;
+
+        let mut placed = Placed { files: Vec::new(), _staging: staged.directory };
+        for (from, to) in moves {
+            self.set_aside(&to)?;
+            rustix::fs::renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE)
+                .map_err(std::io::Error::from)
+                .context("Failed to commit the image")?;
+            placed.files.push(to);
+        }
+        sync_directory(&self.images)?;
+        Ok(placed)
+    }
+
+    /// The root file first: where the first file stands, the image is whole.
+    fn moves(&self, staged: &Staged, fingerprint: &Fingerprint) -> Vec<(PathBuf, PathBuf)> {
+        let mut moves = Vec::new();
+        if let Layout::Split { .. } = staged.layout() {
+            moves.push((staged.path(Part::Rootfs), self.rootfs_path(fingerprint)));
+        }
+        moves.push((staged.path(Part::Image), self.image_path(fingerprint)));
+        moves
+    }
+
+    /// Unlinks the files of a fingerprint that has no row any more.
+    pub(crate) fn remove(&self, held: &Held) -> Result<()> {
+        let fingerprint = held.fingerprint();
+        for path in [self.image_path(fingerprint), self.rootfs_path(fingerprint)] {
+            unlink(&path)?;
+        }
+        sync_directory(&self.images)
+    }
+}
+
+/// Unlinks a file; one that is not there is as good as unlinked.
+pub(super) fn unlink(path: &std::path::Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context(format_args!("Failed to remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Placed {
+    /// Step 7: the row is durable, the files stay.
+    pub(crate) fn keep(mut self) {
+        self.files.clear();
+    }
+}
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        for path in self.files.iter().rev() {
+            if let Err(error) = unlink(path) {
+                tracing::warn!(%error, "failed to take back an image file");
+            }
+        }
+    }
+}
