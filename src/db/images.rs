@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{
     ImageId, ProjectId, Session,
-    sql::{column, flag, statements},
+    sql::{Arg, column, flag, statements},
 };
 use crate::{error::Result, image::Fingerprint};
 
@@ -107,6 +107,9 @@ statements! {
         SELECT image_id, server, protocol, certificate, alias
         FROM image_sources
         WHERE image_id = $1";
+    INSERT_SOURCE: 5 = "
+        INSERT INTO image_sources (image_id, server, protocol, certificate, alias)
+        VALUES ($1, $2, $3, $4, $5)";
     PROFILES: 2 = "
         SELECT image_profiles.image_id, profiles.name
         FROM image_profiles
@@ -179,7 +182,8 @@ pub(crate) async fn find(
     project: ProjectId,
     fingerprint: &Fingerprint,
 ) -> Result<Option<ImageRow>> {
-    FIND.optional(session, [project.into(), fingerprint.into()], read).await
+    FIND.optional(session, [project.into(), fingerprint.into()], read)
+        .await
 }
 
 /// The first `limit` images whose fingerprints lie in `from..before`.
@@ -215,7 +219,9 @@ pub(crate) async fn insert(
         (&image.uploaded_at).into(),
         (&image.last_used_at).into(),
     ];
-    INSERT.one(session, args, |row| Ok(ImageId(column(row, 0)?))).await
+    INSERT
+        .one(session, args, |row| Ok(ImageId(column(row, 0)?)))
+        .await
 }
 
 /// Replaces what clients may edit: `public`, `auto_update`, `properties`, `expires_at`.
@@ -252,12 +258,36 @@ pub(crate) async fn sources(
     session: &mut Session,
     project: ProjectId,
 ) -> Result<BTreeMap<ImageId, SourceRow>> {
-    Ok(SOURCES.all(session, [project.into()], read_source).await?.into_iter().collect())
+    Ok(SOURCES
+        .all(session, [project.into()], read_source)
+        .await?
+        .into_iter()
+        .collect())
 }
 
 /// The source of one image.
 pub(crate) async fn source(session: &mut Session, image: ImageId) -> Result<Option<SourceRow>> {
-    Ok(SOURCE.optional(session, [image.into()], read_source).await?.map(|(_, source)| source))
+    Ok(SOURCE
+        .optional(session, [image.into()], read_source)
+        .await?
+        .map(|(_, source)| source))
+}
+
+/// Records where an image was downloaded from.
+pub(crate) async fn insert_source(
+    session: &mut Session,
+    image: ImageId,
+    source: &SourceRow,
+) -> Result<()> {
+    let args = [
+        image.into(),
+        (&source.server).into(),
+        (&source.protocol).into(),
+        (&source.certificate).into(),
+        (&source.alias).into(),
+    ];
+    INSERT_SOURCE.run(session, args).await?;
+    Ok(())
 }
 
 /// For each image of `images_of`, the names of its profiles that belong to `profiles_of`, in
@@ -282,7 +312,9 @@ pub(crate) async fn profiles_of(
     image: ImageId,
     profiles_of: ProjectId,
 ) -> Result<Vec<String>> {
-    let rows = PROFILES_OF.all(session, [image.into(), profiles_of.into()], read_profile).await?;
+    let rows = PROFILES_OF
+        .all(session, [image.into(), profiles_of.into()], read_profile)
+        .await?;
     Ok(rows.into_iter().map(|(_, name)| name).collect())
 }
 
@@ -297,11 +329,16 @@ pub(crate) async fn set_profiles(
     profiles_of: ProjectId,
     profiles: &[i64],
 ) -> Result<()> {
-    DETACH_PROFILES.run(session, [image.into(), profiles_of.into()]).await?;
+    DETACH_PROFILES
+        .run(session, [image.into(), profiles_of.into()])
+        .await?;
     for (position, profile) in (0..).zip(profiles) {
-        ATTACH_PROFILE.run(session, [image.into(), (*profile).into(), Arg::from(position)]).await?;
+        ATTACH_PROFILE
+            .run(
+                session,
+                [image.into(), (*profile).into(), Arg::from(position)],
+            )
+            .await?;
     }
     Ok(())
 }
-
-use super::sql::Arg;

@@ -35,22 +35,33 @@ impl Part {
 
 /// A directory of its own on the store's file system, gone with everything in it when dropped.
 #[derive(Debug)]
-pub(super) struct StagingDirectory(PathBuf);
+pub(super) struct StagingDirectory {
+    path: PathBuf,
+    is_abandoned: bool,
+}
 
 impl StagingDirectory {
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// Leaves the directory to the next start's sweep.
+    pub(super) fn abandon(mut self) {
+        self.is_abandoned = true;
     }
 
     fn part(&self, part: Part) -> PathBuf {
-        self.0.join(part.file_name())
+        self.path.join(part.file_name())
     }
 }
 
 impl Drop for StagingDirectory {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::warn!(%error, path = %self.0.display(), "failed to remove staged files");
+        if self.is_abandoned {
+            return;
+        }
+        if let Err(error) = fs::remove_dir_all(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "failed to remove staged files");
         }
     }
 }
@@ -71,7 +82,10 @@ impl Store {
         let path = self.staging.join(uuid::Uuid::new_v4().to_string());
         private_directory(&path)?;
         Ok(Incoming {
-            directory: StagingDirectory(path),
+            directory: StagingDirectory {
+                path,
+                is_abandoned: false,
+            },
             digest: Sha256::new(),
             parts: Vec::new(),
             received_bytes: 0,
@@ -103,7 +117,9 @@ impl Incoming {
         self.received_bytes = self.received_bytes.saturating_add(length);
         if self.received_bytes > self.budget_bytes {
             let (reached, quota) = (self.received_bytes, self.budget_bytes);
-            return Err(Error::failed(format!("reached {reached} bytes, exceeding quota of {quota}")));
+            return Err(Error::failed(format!(
+                "reached {reached} bytes, exceeding quota of {quota}"
+            )));
         }
         let Some((_, file, size_bytes)) = self.parts.last_mut() else {
             return Err(Error::failed("No image file was begun"));
