@@ -8,40 +8,13 @@ mod answer;
 mod call;
 mod dispatch;
 mod events;
+mod files;
+mod multipart;
 mod peer;
 mod routes;
 pub(crate) mod server;
 pub(crate) mod tls;
 mod v1;
-pub(crate) mod files {
-    use crate::error::Result;
-    use axum::{body::Body, http::*};
-    use std::fs::File;
-    pub(crate) fn unified(
-        _f: File,
-        _n: &str,
-        _fp: &crate::image::Fingerprint,
-        _h: &HeaderMap,
-        _m: &Method,
-    ) -> Result<Response<Body>> {
-        Ok(Response::new(Body::empty()))
-    }
-    pub(crate) fn split(_p: [(&str, (File, String)); 2], _m: &Method) -> Result<Response<Body>> {
-        Ok(Response::new(Body::empty()))
-    }
-}
-pub(crate) mod multipart {
-    use crate::error::Result;
-    pub(crate) fn boundary(_c: &str) -> Result<Option<String>> {
-        Ok(None)
-    }
-    pub(crate) struct Multipart;
-    impl Multipart {
-        pub(crate) fn new<S>(_s: S, _b: &str) -> Self {
-            Self
-        }
-    }
-}
 
 pub(crate) use dispatch::router;
 pub(crate) use routes::ROUTES;

@@ -9,6 +9,7 @@ use crate::{
     db::{blobs, images::ImageRow},
     error::{Error, Result},
     image::{Fingerprint, Format, SNIFF_BYTES},
+    store::Files,
 };
 
 /// The open files of an image. They stay whole when the image is deleted meanwhile.
@@ -23,15 +24,19 @@ pub(crate) enum Exported {
         /// Its fingerprint.
         fingerprint: Fingerprint,
     },
-    /// A split image.
-    Split {
-        /// The metadata tarball and its name.
-        metadata: (File, String),
-        /// The root file and its name.
-        rootfs: (File, String),
-        /// What the root's part is called: `rootfs` or `rootfs.img`.
-        part: &'static str,
-    },
+    /// A split image: metadata first, then its root.
+    Split([ExportedPart; 2]),
+}
+
+/// One file of a split image.
+#[derive(Debug)]
+pub(crate) struct ExportedPart {
+    /// What its part is called: `metadata`, `rootfs` or `rootfs.img`.
+    pub(crate) name: &'static str,
+    /// What the client is to call it.
+    pub(crate) filename: String,
+    /// The file.
+    pub(crate) file: File,
 }
 
 impl Images {
@@ -73,28 +78,20 @@ impl Images {
 }
 
 fn exported(
-    files: crate::store::Files,
+    files: Files,
     fingerprint: Fingerprint,
-    part: &'static str,
+    root_name: &'static str,
 ) -> Result<Exported> {
-    let name = format!(
-        "{fingerprint}{}",
-        suffix(files.rootfs.as_ref().unwrap_or(&files.image))?
-    );
+    let suffix_of_root = suffix(files.rootfs.as_ref().unwrap_or(&files.image))?;
+    let filename = format!("{fingerprint}{suffix_of_root}");
     let Some(rootfs) = files.rootfs else {
-        return Ok(Exported::Unified {
-            file: files.image,
-            filename: name,
-            fingerprint,
-        });
+        return Ok(Exported::Unified { file: files.image, filename, fingerprint });
     };
     let metadata_name = format!("meta-{fingerprint}{}", suffix(&files.image)?);
-    let metadata = (files.image, metadata_name);
-    Ok(Exported::Split {
-        metadata,
-        rootfs: (rootfs, name),
-        part,
-    })
+    Ok(Exported::Split([
+        ExportedPart { name: "metadata", filename: metadata_name, file: files.image },
+        ExportedPart { name: root_name, filename, file: rootfs },
+    ]))
 }
 
 /// The suffix comes from the bytes, never from the name that was uploaded.

@@ -17,7 +17,7 @@ mod upload;
 pub(crate) use crate::store::Part;
 pub(crate) use alias::AliasPatch;
 pub(crate) use edit::{ImagePatch, set_last_used};
-pub(crate) use export::Exported;
+pub(crate) use export::{Exported, ExportedPart};
 pub(crate) use query::Visibility;
 pub(crate) use secret::same as same_secret;
 pub(crate) use upload::{Intake, RootPart, UploadRequest};

@@ -182,6 +182,11 @@ impl Intake {
         self.root = Some(root);
     }
 
+    /// Whether the disk, not the sender, is the trouble.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.pieces.is_closed()
+    }
+
     /// The body is no image; the operation is to say so.
     pub(crate) fn refuse(&mut self, error: Error) {
         self.refused = Some(error);
@@ -212,7 +217,7 @@ fn write_all(mut incoming: Incoming, mut pieces: mpsc::Receiver<Piece>) -> Resul
     loop {
         match pieces.blocking_recv() {
             Some(Piece::Begin(part)) => incoming.begin(part)?,
-            Some(Piece::Bytes(bytes)) => incoming.write(&bytes)?,
+            Some(Piece::Bytes(bytes)) => incoming.write(bytes)?,
             Some(Piece::End) => return incoming.finish(),
             None => return Err(Error::failed("Upload interrupted")),
         }

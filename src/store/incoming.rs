@@ -7,9 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest, Sha256};
+use bytes::Bytes;
 
-use super::{Store, private_directory};
+use super::{Store, digest::Digest, private_directory};
 use crate::{
     error::{Context, Error, Result},
     image::{Fingerprint, Layout},
@@ -70,7 +70,7 @@ impl Drop for StagingDirectory {
 #[derive(Debug)]
 pub(crate) struct Incoming {
     directory: StagingDirectory,
-    digest: Sha256,
+    digest: Digest,
     parts: Vec<(Part, File, u64)>,
     received_bytes: u64,
     budget_bytes: u64,
@@ -86,7 +86,7 @@ impl Store {
                 path,
                 is_abandoned: false,
             },
-            digest: Sha256::new(),
+            digest: Digest::start()?,
             parts: Vec::new(),
             received_bytes: 0,
             budget_bytes,
@@ -112,7 +112,7 @@ impl Incoming {
     /// # Errors
     ///
     /// LXD's text once the budget would be passed; the system's reason when writing fails.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&mut self, bytes: Bytes) -> Result<()> {
         let length = bytes.len() as u64;
         self.received_bytes = self.received_bytes.saturating_add(length);
         if self.received_bytes > self.budget_bytes {
@@ -124,10 +124,9 @@ impl Incoming {
         let Some((_, file, size_bytes)) = self.parts.last_mut() else {
             return Err(Error::failed("No image file was begun"));
         };
-        file.write_all(bytes).context("Failed to write the image")?;
+        file.write_all(&bytes).context("Failed to write the image")?;
         *size_bytes += length;
-        self.digest.update(bytes);
-        Ok(())
+        self.digest.update(bytes)
     }
 
     /// The received files, durable in staging, with their fingerprint.
@@ -146,7 +145,7 @@ impl Incoming {
         }
         Ok(Staged {
             directory: self.directory,
-            fingerprint: Fingerprint::from_digest(&self.digest.finalize().into()),
+            fingerprint: self.digest.finish()?,
             layout: Layout::from_sizes(sizes.0, sizes.1),
         })
     }

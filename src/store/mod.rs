@@ -9,6 +9,7 @@
 //! commit) and [`sweep`] (what each crash leaves, and what the next start does about it).
 
 mod commit;
+mod digest;
 mod files;
 mod incoming;
 mod lock;

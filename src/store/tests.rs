@@ -11,13 +11,13 @@ fn store() -> (tempfile::TempDir, Store) {
     (dir, store)
 }
 
-fn staged(store: &Store, image: &[u8], rootfs: Option<&[u8]>) -> Staged {
+fn staged(store: &Store, image: &'static [u8], rootfs: Option<&'static [u8]>) -> Staged {
     let mut incoming = store.receive(u64::MAX).unwrap();
     incoming.begin(Part::Image).unwrap();
-    incoming.write(image).unwrap();
+    incoming.write(image.into()).unwrap();
     if let Some(rootfs) = rootfs {
         incoming.begin(Part::Rootfs).unwrap();
-        incoming.write(rootfs).unwrap();
+        incoming.write(rootfs.into()).unwrap();
     }
     incoming.finish().unwrap()
 }
@@ -65,8 +65,8 @@ fn an_upload_over_its_budget_is_refused_and_leaves_nothing() {
     let (dir, store) = store();
     let mut incoming = store.receive(4).unwrap();
     incoming.begin(Part::Image).unwrap();
-    incoming.write(b"1234").unwrap();
-    let error = incoming.write(b"5").unwrap_err();
+    incoming.write("1234".into()).unwrap();
+    let error = incoming.write("5".into()).unwrap_err();
     assert_eq!(error.message(), "reached 5 bytes, exceeding quota of 4");
     drop(incoming);
     assert_eq!(entries(&dir.path().join("staging")), 0);

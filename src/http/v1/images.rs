@@ -10,8 +10,8 @@ use crate::{
         requests::ImagePut,
     },
     error::{Error, Result},
-    http::files,
-    images::{Exported, ImagePatch, Visibility},
+    http::files::{self, Download},
+    images::{Exported, ExportedPart, ImagePatch, Visibility},
 };
 
 /// GET: the project's images, as far as the caller may see them.
@@ -156,16 +156,19 @@ pub(crate) async fn export(call: Call) -> Result<Answer> {
             fingerprint,
         } => {
             images.tell_retrieved(&scope, &row, &call.requestor());
-            files::unified(file, &filename, &fingerprint, call.headers(), call.method())?
+            let download = Download::new(file, filename)?.tagged(fingerprint.to_string());
+            files::unified(download, call.method(), call.headers())
         }
-        Exported::Split {
-            metadata,
-            rootfs,
-            part,
-        } => {
-            let parts = [("metadata", metadata), (part, rootfs)];
-            files::split(parts, call.method())?
+        Exported::Split(parts) => {
+            let parts = parts.into_iter().map(form_part).collect::<Result<_>>()?;
+            files::split(parts, call.method(), Box::new(()))
         }
     };
     Ok(Answer::Raw(response))
+}
+
+fn form_part(part: ExportedPart) -> Result<files::Part> {
+    let size_bytes = part.file.metadata()?.len();
+    let ExportedPart { name, filename, file } = part;
+    Ok(files::Part { name: name.to_owned(), filename, file, size_bytes })
 }

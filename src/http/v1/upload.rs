@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::{Body, BodyDataStream};
+use axum::{body::BodyDataStream, http::HeaderValue};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 
@@ -48,14 +48,17 @@ pub(crate) async fn post(mut call: Call) -> Result<Answer> {
     let mut request = upload_request(&call);
     request.grant = grant;
     let is_json = call.header("content-type") == "application/json";
-    let content_type = call.header("content-type").to_owned();
+    let content_type = call.headers().get("content-type").cloned();
     let mut body = call.take_body().into_data_stream();
     let begun = begin(&mut body, is_json).await?;
+    let body = body.map(|piece| piece.map_err(interrupted));
     let rest = match begun {
         Begun::Json(source) => return from_json(&call, &scope, &source),
         Begun::Image(first) => stream::iter(first.map(Ok)).chain(body),
     };
-    let intake = receive(images.receive()?, &content_type, rest).await?;
+    let mut intake = images.receive()?;
+    let content_type = content_type.as_ref().map_or(&[][..], HeaderValue::as_bytes);
+    receive(&mut intake, content_type, rest).await?;
     Ok(Answer::operation(images.upload(
         scope,
         intake,
@@ -148,38 +151,46 @@ fn from_json(call: &Call, scope: &Scope, request: &ImagesPost) -> Result<Answer>
 /// Writes the body into staging. A body that is no image is refused by the operation, as LXD
 /// does; one that stops early leaves nothing.
 async fn receive(
-    mut intake: Intake,
-    content_type: &str,
-    body: impl Stream<Item = Result<Bytes, axum::Error>> + Send + Unpin + 'static,
-) -> Result<Intake> {
-    let boundary = match multipart::boundary(content_type) {
-        Ok(boundary) => boundary,
-        Err(error) => {
-            intake.refuse(error);
-            return Ok(intake);
-        }
-    };
-    match boundary {
-        None => receive_unified(&mut intake, body).await?,
-        Some(boundary) => {
-            let body = body.map(|piece| piece.map_err(interrupted));
-            receive_split(&mut intake, Multipart::new(body, &boundary)).await?;
-        }
-    }
-    Ok(intake)
-}
-
-async fn receive_unified(
     intake: &mut Intake,
-    mut body: impl Stream<Item = Result<Bytes, axum::Error>> + Unpin,
+    content_type: &[u8],
+    body: impl Stream<Item = Result<Bytes>> + Send + Unpin,
 ) -> Result<()> {
-    intake.begin(Part::Image).await?;
-    while let Some(piece) = body.next().await {
-        intake.push(piece.map_err(interrupted)?).await?;
+    let Some(boundary) = multipart::boundary(content_type) else {
+        intake.begin(Part::Image).await?;
+        return receive_part(intake, body).await;
+    };
+    let mut form = Multipart::new(body, &boundary);
+    match receive_split(intake, &mut form).await {
+        // Bad form data, not a client that went away.
+        Err(error) if error.kind() == Kind::Failed && !intake.has_failed() => intake.refuse(error),
+        received => received?,
     }
-    Ok(())
+    // The client is heard out before it gets its answer.
+    form.finish().await
 }
 
-async fn receive_split(_intake: &mut Intake, _m: Multipart) -> Result<()> {
+async fn receive_split<S>(intake: &mut Intake, form: &mut Multipart<S>) -> Result<()>
+where
+    S: Stream<Item = Result<Bytes>> + Send + Unpin,
+{
+    intake.begin(Part::Image).await?;
+    receive_part(intake, form.metadata().await?).await?;
+    let root = form.rootfs().await?;
+    let kind = match root.name() {
+        "rootfs" => ImageType::Container,
+        _ => ImageType::VirtualMachine,
+    };
+    intake.set_root(RootPart { kind, filename: root.filename().to_owned() });
+    intake.begin(Part::Rootfs).await?;
+    receive_part(intake, root).await
+}
+
+async fn receive_part(
+    intake: &mut Intake,
+    mut data: impl Stream<Item = Result<Bytes>> + Unpin,
+) -> Result<()> {
+    while let Some(piece) = data.next().await {
+        intake.push(piece?).await?;
+    }
     Ok(())
 }
