@@ -17,6 +17,7 @@ use crate::{
     },
     db::{self, Db},
     error::{Error, Result},
+    tasks::Tasks,
 };
 
 /// The settings that differ from their defaults.
@@ -34,11 +35,12 @@ pub(crate) struct Settings {
     /// One change at a time, from reading the old values to storing the new.
     changing: Arc<Mutex<()>>,
     move_listener: MoveListener,
+    tasks: Tasks,
 }
 
 impl Settings {
     /// Loads the settings kept in `db`.
-    pub(crate) async fn load(db: Db, move_listener: MoveListener) -> Result<Self> {
+    pub(crate) async fn load(db: Db, move_listener: MoveListener, tasks: Tasks) -> Result<Self> {
         let values = db::settings::list(&mut *db.read().await?).await?;
         let current = watch::Sender::new(Arc::new(values));
         Ok(Self {
@@ -46,6 +48,7 @@ impl Settings {
             current,
             changing: Arc::default(),
             move_listener,
+            tasks,
         })
     }
 
@@ -74,7 +77,7 @@ impl Settings {
         let old = self.current();
         let (mut new, changed) = config::keys::apply(&old, how, body)?;
         if changed.contains("core.trust_password") {
-            hash_password(&mut new).await?;
+            self.hash_password(&mut new).await?;
         }
         let moved = changed.contains("core.https_address");
         if moved {
@@ -90,6 +93,20 @@ impl Settings {
         Ok(changed)
     }
 
+    /// Replaces the trust password by its hash.
+    // LXD: hex of 32 bytes of salt and 64 bytes of scrypt with N=2^14, r=8, p=1.
+    async fn hash_password(&self, values: &mut Values) -> Result<()> {
+        let Some(password) = values.get_mut("core.trust_password") else {
+            return Ok(());
+        };
+        let plain = std::mem::take(password);
+        *password = self
+            .tasks
+            .run_blocking(move || hash(plain.as_bytes()))
+            .await?;
+        Ok(())
+    }
+
     async fn store(&self, values: &Values, changed: &BTreeSet<String>) -> Result<()> {
         let mut transaction = self.db.write().await?;
         for key in changed {
@@ -102,20 +119,6 @@ impl Settings {
 
 /// Length of the salt before the hash.
 const SALT_BYTES: usize = 32;
-
-/// Replaces the trust password by its hash.
-// LXD: hex of 32 bytes of salt and 64 bytes of scrypt with N=2^14, r=8, p=1.
-async fn hash_password(values: &mut Values) -> Result<()> {
-    let Some(password) = values.get_mut("core.trust_password") else {
-        return Ok(());
-    };
-    let plain = std::mem::take(password);
-    let hashed = tokio::task::spawn_blocking(move || hash(plain.as_bytes()));
-    *password = hashed
-        .await
-        .map_err(|error| Error::internal("Internal error", error))??;
-    Ok(())
-}
 
 fn hash(password: &[u8]) -> Result<String> {
     let mut bytes = [0_u8; SALT_BYTES + 64];

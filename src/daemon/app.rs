@@ -9,6 +9,7 @@ use std::{
 };
 
 use axum::Router;
+use rustix::fs::Mode;
 use sd_notify::NotifyState;
 use tokio::net::UnixListener;
 
@@ -17,7 +18,7 @@ use super::{
     facts,
     lifecycle::{self, Signals},
     lock::Lock,
-    logging,
+    logging, socket,
 };
 use crate::{
     access::Projects,
@@ -72,6 +73,8 @@ async fn serve(options: Options) -> Result<()> {
     logging::start(&log_level, events.clone())?;
     let mut signals = Signals::listen()?;
 
+    // What needs another mode gets it by name.
+    rustix::process::umask(Mode::from_raw_mode(0o077));
     store::directory(&paths.directory, 0o711)?;
     let _lock = Lock::take(&paths.directory)?;
     let certificate = Certificate::load_or_create(&paths.directory, clock.now())?;
@@ -81,7 +84,12 @@ async fn serve(options: Options) -> Result<()> {
     let operations = Operations::new(clock.clone(), events, tasks.clone());
     let db = open_database(&paths).await?;
     let router = Arc::<OnceLock<Router>>::default();
-    let settings = Settings::load(db.clone(), mover(https.clone(), Arc::clone(&router))).await?;
+    let settings = Settings::load(
+        db.clone(),
+        mover(https.clone(), Arc::clone(&router)),
+        tasks.clone(),
+    )
+    .await?;
     let store = Store::open(&paths.directory)?;
     let images = Images::new(db.clone(), store, tasks.clone(), operations.clone(), clock);
     images.recover().await?;
@@ -122,7 +130,7 @@ async fn open_database(paths: &Paths) -> Result<Db> {
     let directory = paths.database.parent().unwrap_or(&paths.directory);
     store::private_directory(directory)?;
     let db = Db::open(&paths.database).await?;
-    store::directory(&paths.pools, 0o711)?;
+    store::private_directory(&paths.pools)?;
     let mut transaction = db.write().await?;
     Pools::ensure_default(&mut transaction, &paths.pools).await?;
     let project = Projects::ensure_default(&mut transaction).await?;
@@ -184,7 +192,7 @@ fn unix_listener(path: &Path, group: Option<&str>) -> Result<UnixListener> {
     let inherited = inherited.context("Failed to take systemd's socket over")?;
     let listener: StdUnixListener = match inherited {
         Some(listener) => listener,
-        None => server::bind(path, group)?,
+        None => socket::bind(path, group)?,
     };
     listener.set_nonblocking(true)?;
     UnixListener::from_std(listener).context("Failed to listen on the Unix socket")

@@ -1,17 +1,11 @@
 //! The server certificate: made on the first start, read on every other.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::Write,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, SanType,
 };
-use rustix::fs::CWD;
 use rustls::{
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
@@ -22,6 +16,7 @@ use time::{Duration, OffsetDateTime};
 use crate::{
     error::{Context, Error, Result},
     http::tls,
+    store,
 };
 
 /// How long a certificate is good for, as LXD's.
@@ -97,8 +92,8 @@ fn create(certificate: &Path, key: &Path, now: OffsetDateTime) -> Result<()> {
     let pair = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).map_err(unusable)?;
     let made = parameters(now)?.self_signed(&pair).map_err(unusable)?;
     // The key first: a certificate without a key would stop the next start.
-    write(key, pair.serialize_pem().as_bytes(), 0o600)?;
-    write(certificate, made.pem().as_bytes(), 0o644)
+    store::write_durably(key, pair.serialize_pem().as_bytes(), 0o600)?;
+    store::write_durably(certificate, made.pem().as_bytes(), 0o644)
 }
 
 /// LXD's recipe. Clients use the first DNS name as the server's name, so there has to be one.
@@ -142,31 +137,10 @@ fn dns_name(host: &str) -> String {
     }
 }
 
-/// Writes a file durably: whole or not at all, whatever the umask.
-fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let hidden = path.with_extension("new");
-    let wrote = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&hidden)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.set_permissions(fs::Permissions::from_mode(mode))?;
-            file.sync_all()
-        });
-    wrote.context(format_args!("Failed to write {}", path.display()))?;
-    // No image file: the store's own commit does not apply.
-    rustix::fs::renameat(CWD, &hidden, CWD, path).map_err(std::io::Error::from)?;
-    let directory = path.parent().unwrap_or(Path::new("."));
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .context(format_args!("Failed to write {}", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn mode(path: &Path) -> u32 {

@@ -31,7 +31,7 @@ impl Lock {
             let mut holder = String::new();
             file.read_to_string(&mut holder)?;
             return Err(Error::failed(format!(
-                "Another lximaged (process {}) already runs on {}",
+                "Another lximaged (process {}) is already running on {}",
                 holder.trim(),
                 directory.display()
             )));
@@ -53,7 +53,7 @@ mod tests {
         let first = Lock::take(dir.path()).unwrap();
         let error = Lock::take(dir.path()).unwrap_err();
         let text = format!(
-            "Another lximaged (process {}) already runs",
+            "Another lximaged (process {}) is already running on",
             std::process::id()
         );
         assert!(error.message().starts_with(&text), "{error}");

@@ -9,5 +9,6 @@ mod facts;
 mod lifecycle;
 mod lock;
 mod logging;
+mod socket;
 
 pub(crate) use app::{Options, run};

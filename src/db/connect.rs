@@ -11,7 +11,10 @@ use sqlx::{
     },
 };
 
-use super::sql::{failure, statements};
+use super::{
+    reserve::Reserve,
+    sql::{failure, statements},
+};
 use crate::error::{Error, Result};
 
 /// What every query function takes: a reader's connection or the writer's transaction.
@@ -44,6 +47,7 @@ statements! {
 pub(crate) struct Db {
     readers: SqlitePool,
     writer: SqlitePool,
+    reserve: Reserve,
 }
 
 impl Db {
@@ -72,7 +76,13 @@ impl Db {
             .connect_with(options.read_only(true))
             .await
             .map_err(failure)?;
-        Ok(Self { readers, writer })
+        let reserve = Reserve::beside(path);
+        reserve.fill();
+        Ok(Self {
+            readers,
+            writer,
+            reserve,
+        })
     }
 
     /// A connection for reading. It sees one state of the database per statement.
@@ -93,6 +103,11 @@ impl Db {
     /// Makes a transaction durable.
     pub(crate) async fn commit(transaction: Transaction) -> Result<()> {
         transaction.commit().await.map_err(failure)
+    }
+
+    /// Space kept back for deletions while the disk is full.
+    pub(crate) fn reserve(&self) -> &Reserve {
+        &self.reserve
     }
 
     /// Waits for what is under way and closes the file.

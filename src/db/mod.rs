@@ -8,6 +8,7 @@
 //! abstraction over databases. The statements keep to what PostgreSQL accepts too.
 
 mod connect;
+mod reserve;
 mod sql;
 
 pub(crate) mod aliases;
@@ -19,7 +20,7 @@ pub(crate) mod projects;
 pub(crate) mod settings;
 
 pub(crate) use connect::{Db, Session, Transaction};
-pub(crate) use sql::constraint;
+pub(crate) use sql::{constraint, is_full};
 
 /// The rows' own number for a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -153,15 +153,26 @@ pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
 
 /// What the client reads when the database fails; the cause goes to the log.
 pub(super) fn failure(error: sqlx::Error) -> Error {
-    let full = error
-        .as_database_error()
-        .is_some_and(|e| e.message().contains("disk is full") || e.message().contains("disk I/O"));
-    let text = if full {
+    let text = if says_full(&error) {
         "Failed to write the database: No space left on device"
     } else {
         "Database error"
     };
     Error::internal(text, error)
+}
+
+/// Whether the database could not be written for want of space.
+pub(crate) fn is_full(error: &Error) -> bool {
+    error
+        .cause()
+        .and_then(|cause| cause.downcast_ref())
+        .is_some_and(says_full)
+}
+
+/// SQLite tells a full disk as such, or, when it cannot make its log longer, as an I/O error.
+fn says_full(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error();
+    error.is_some_and(|e| e.message().contains("is full") || e.message().contains("disk I/O"))
 }
 
 /// The `table.column, …` of the uniqueness that a statement would have broken, as SQLite names it.

@@ -42,6 +42,7 @@ macro_rules! routes {
 
 routes! {
     GET "/" Anyone v1::server::versions;
+    HEAD "/" Anyone v1::server::versions;
     GET "/1.0" Anyone v1::server::get;
     PUT "/1.0" Admin v1::server::put;
     PATCH "/1.0" Admin v1::server::patch;

@@ -77,20 +77,28 @@ impl Images {
     }
 }
 
-fn exported(
-    files: Files,
-    fingerprint: Fingerprint,
-    root_name: &'static str,
-) -> Result<Exported> {
+fn exported(files: Files, fingerprint: Fingerprint, root_name: &'static str) -> Result<Exported> {
     let suffix_of_root = suffix(files.rootfs.as_ref().unwrap_or(&files.image))?;
     let filename = format!("{fingerprint}{suffix_of_root}");
     let Some(rootfs) = files.rootfs else {
-        return Ok(Exported::Unified { file: files.image, filename, fingerprint });
+        return Ok(Exported::Unified {
+            file: files.image,
+            filename,
+            fingerprint,
+        });
     };
     let metadata_name = format!("meta-{fingerprint}{}", suffix(&files.image)?);
     Ok(Exported::Split([
-        ExportedPart { name: "metadata", filename: metadata_name, file: files.image },
-        ExportedPart { name: root_name, filename, file: rootfs },
+        ExportedPart {
+            name: "metadata",
+            filename: metadata_name,
+            file: files.image,
+        },
+        ExportedPart {
+            name: root_name,
+            filename,
+            file: rootfs,
+        },
     ]))
 }
 

@@ -46,14 +46,16 @@ impl Images {
             .parse()
             .map_err(|_| Error::failed("Invalid fingerprint"))?;
         let held = self.store.lock(&fingerprint).await;
-        let mut transaction = self.db.write().await?;
-        if !db::images::delete(&mut transaction, row.id).await? {
-            return Err(query::not_found());
-        }
-        let was_last = blobs::release(&mut transaction, &fingerprint).await?;
-        Db::commit(transaction).await?;
-        if was_last {
+        let forgotten = match self.forget(row, &fingerprint).await {
+            Err(error) if db::is_full(&error) => {
+                self.db.reserve().spend();
+                self.forget(row, &fingerprint).await
+            }
+            forgotten => forgotten,
+        };
+        if forgotten? {
             self.unlink(held).await?;
+            self.db.reserve().fill();
         }
         // LXD: nothing is told when another project keeps the image; listeners of this one are
         // told here, because for them it is gone.
@@ -66,6 +68,17 @@ impl Images {
             details: &[],
         });
         Ok(())
+    }
+
+    /// Takes the row away. Returns whether it was the last one for its files.
+    async fn forget(&self, row: &ImageRow, fingerprint: &Fingerprint) -> Result<bool> {
+        let mut transaction = self.db.write().await?;
+        if !db::images::delete(&mut transaction, row.id).await? {
+            return Err(query::not_found());
+        }
+        let was_last = blobs::release(&mut transaction, fingerprint).await?;
+        Db::commit(transaction).await?;
+        Ok(was_last)
     }
 
     /// Unlinks files that no row names any more. When that fails, the mark in the database makes

@@ -14,7 +14,7 @@ use crate::{
         objects::{Metadata as OperationMetadata, OperationObject, Requestor},
     },
     error::{Error, Result},
-    image::{self, ImageType, Metadata},
+    image::{self, ImageType, Limits, Metadata},
     operations::{Operation, Spec},
     store::{Incoming, Part, Staged},
 };
@@ -149,18 +149,15 @@ impl Images {
         root: Option<RootPart>,
     ) -> Result<(Staged, ImageType, Metadata)> {
         let inspect = move || {
-            let file = staged.open(Part::Image)?;
-            let (kind, metadata) = match root {
-                None => {
-                    let inspected = image::inspect_unified(file)?;
-                    (inspected.kind, inspected.metadata)
-                }
-                Some(root) => {
-                    image::check_root(&mut staged.open(Part::Rootfs)?, root.kind)?;
-                    (root.kind, image::inspect_metadata(file)?)
-                }
+            let (file, limits) = (staged.open(Part::Image)?, Limits::default());
+            let size_bytes = staged.layout().image_size_bytes().unsigned_abs();
+            let Some(root) = root else {
+                let inspected = image::inspect_unified(file, size_bytes, &limits)?;
+                return Ok((staged, inspected.kind, inspected.metadata));
             };
-            Ok((staged, kind, metadata))
+            let metadata = image::inspect_metadata(file, size_bytes, &limits)?;
+            image::check_root(&mut staged.open(Part::Rootfs)?, root.kind)?;
+            Ok((staged, root.kind, metadata))
         };
         self.tasks.run_blocking(inspect).await
     }

@@ -219,7 +219,7 @@ impl Pools {
 }
 
 fn make_directory(path: &Path) -> Result<()> {
-    crate::store::directory(path, 0o711).context("Failed to make the storage pool")
+    crate::store::private_directory(path).context("Failed to make the storage pool")
 }
 
 async fn find(session: &mut Session, name: &str) -> Result<PoolRow> {

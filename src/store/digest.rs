@@ -27,11 +27,18 @@ impl Digest {
     pub(super) fn start() -> Result<Self> {
         let (pieces, received) = sync_channel::<Bytes>(QUEUE);
         // It ends with the sender, which its upload owns: nothing to be waited for at shutdown.
-        let thread = thread::Builder::new().name("sha256".to_owned()).spawn(move || {
-            let hash = received.into_iter().fold(Sha256::new(), |hash, piece| hash.chain_update(piece));
-            hash.finalize().into()
-        });
-        Ok(Self { pieces, thread: thread.context("Failed to start hashing")? })
+        let thread = thread::Builder::new()
+            .name("sha256".to_owned())
+            .spawn(move || {
+                let hash = received
+                    .into_iter()
+                    .fold(Sha256::new(), |hash, piece| hash.chain_update(piece));
+                hash.finalize().into()
+            });
+        Ok(Self {
+            pieces,
+            thread: thread.context("Failed to start hashing")?,
+        })
     }
 
     /// Takes the next piece; waits when the hash has fallen behind.

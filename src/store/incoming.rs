@@ -124,7 +124,8 @@ impl Incoming {
         let Some((_, file, size_bytes)) = self.parts.last_mut() else {
             return Err(Error::failed("No image file was begun"));
         };
-        file.write_all(&bytes).context("Failed to write the image")?;
+        file.write_all(&bytes)
+            .context("Failed to write the image")?;
         *size_bytes += length;
         self.digest.update(bytes)
     }

@@ -15,17 +15,19 @@ mod incoming;
 mod lock;
 mod sweep;
 
-pub(crate) use commit::{Placed, Undecided};
+pub(crate) use commit::Placed;
 pub(crate) use files::Files;
 pub(crate) use incoming::{Incoming, Part, Staged};
 pub(crate) use lock::Held;
-pub(crate) use sweep::Swept;
 
 use std::{
     fs,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
+
+use rustix::fs::CWD;
 
 use crate::{
     error::{Context, Result},
@@ -89,11 +91,31 @@ pub(crate) fn directory(path: &Path, mode: u32) -> Result<()> {
         ))
 }
 
+/// Writes a small file durably: whole or not at all, with this mode whatever the umask.
+pub(crate) fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let hidden = path.with_extension("new");
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&hidden)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.set_permissions(fs::Permissions::from_mode(mode))?;
+            file.sync_all()
+        });
+    let renamed = written
+        .and_then(|()| rustix::fs::renameat(CWD, &hidden, CWD, path).map_err(std::io::Error::from));
+    renamed.context(format_args!("Failed to write {}", path.display()))?;
+    sync_directory(path.parent().unwrap_or(Path::new(".")))
+}
+
 /// Makes the entries of a directory durable.
 fn sync_directory(path: &Path) -> Result<()> {
     fs::File::open(path)
         .and_then(|directory| directory.sync_all())
-        .context("Failed to sync the image directory")
+        .context(format_args!("Failed to sync {}", path.display()))
 }
 
 #[cfg(test)]

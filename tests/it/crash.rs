@@ -42,7 +42,11 @@ impl Try {
                 metadata: images::metadata_tar(&marker),
                 rootfs: Some(images::rootfs_tar(&marker)),
             },
-            _ => Self { change, metadata: images::container(&marker), rootfs: None },
+            _ => Self {
+                change,
+                metadata: images::container(&marker),
+                rootfs: None,
+            },
         }
     }
 
@@ -123,7 +127,11 @@ fn survives_death_at_every_step(change: Change) {
         assert_eq!(daemon.image(&kept)["fingerprint"], kept.as_str());
     }
     println!("{change:?}: {deaths} deaths at {} points", points.len());
-    assert!(deaths * 2 > points.len(), "most points were met: {deaths} of {}", points.len());
+    assert!(
+        deaths * 2 > points.len(),
+        "most points were met: {deaths} of {}",
+        points.len()
+    );
 }
 
 #[test]

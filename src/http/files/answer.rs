@@ -20,11 +20,18 @@ const OCTET_STREAM: &str = "application/octet-stream";
 
 /// See [`super::unified`].
 pub(super) fn unified(download: Download, method: &Method, request: &HeaderMap) -> Response {
-    let etag = download.etag.as_deref().map(form::quoted).unwrap_or_default();
+    let etag = download
+        .etag
+        .as_deref()
+        .map(form::quoted)
+        .unwrap_or_default();
     // Go takes the epoch for "unknown".
     let known = download.modified.filter(|time| time.unix_timestamp() != 0);
     let modified = known.and_then(|time| time.replace_nanosecond(0).ok());
-    let current = Current { etag: &etag, modified };
+    let current = Current {
+        etag: &etag,
+        modified,
+    };
     let mut answer = described(&download, &current);
     match conditions::check(request, &current) {
         Verdict::NotModified => not_modified(answer),
@@ -44,17 +51,28 @@ pub(super) fn unified(download: Download, method: &Method, request: &HeaderMap) 
 pub(super) fn split(parts: Vec<Part>, method: &Method, lease: Lease) -> Response {
     let mut answer = Response::default();
     let boundary = form::boundary();
-    set(&mut answer, header::CONTENT_TYPE, format_args!("multipart/form-data; boundary={boundary}"));
+    set(
+        &mut answer,
+        header::CONTENT_TYPE,
+        format_args!("multipart/form-data; boundary={boundary}"),
+    );
     let names: Vec<&str> = parts.iter().map(|part| part.filename.as_str()).collect();
     let names = names.join(" ");
     let mut content = Content::default();
     for (index, part) in parts.into_iter().enumerate() {
         let (name, filename) = (form::quoted(&part.name), form::quoted(&part.filename));
         let disposition = format!("form-data; name={name}; filename={filename}");
-        let headers = [("Content-Disposition", &*disposition), ("Content-Type", OCTET_STREAM)];
+        let headers = [
+            ("Content-Disposition", &*disposition),
+            ("Content-Type", OCTET_STREAM),
+        ];
         content.push(Piece::Text(form::part_head(&boundary, index, headers)));
         let (file, length) = (Arc::new(part.file), part.size_bytes);
-        content.push(Piece::Stretch { file, offset: 0, length });
+        content.push(Piece::Stretch {
+            file,
+            offset: 0,
+            length,
+        });
     }
     content.push(Piece::Text(form::end(&boundary)));
     deliver(answer, FileBody::new(names, content, lease), method)
@@ -64,7 +82,11 @@ pub(super) fn split(parts: Vec<Part>, method: &Method, lease: Lease) -> Response
 fn described(download: &Download, current: &Current<'_>) -> Response {
     let mut answer = Response::default();
     let filename = form::token_or_quoted(&download.filename);
-    set(&mut answer, header::CONTENT_DISPOSITION, format_args!("inline;filename={filename}"));
+    set(
+        &mut answer,
+        header::CONTENT_DISPOSITION,
+        format_args!("inline;filename={filename}"),
+    );
     if let Some(text) = current.modified.and_then(date::format) {
         set(&mut answer, header::LAST_MODIFIED, text);
     }
@@ -85,9 +107,19 @@ fn send(mut answer: Response, download: Download, ranges: &[Range], method: &Met
     let file = Arc::new(download.file);
     let mut content = Content::default();
     match ranges {
-        [] => content.push(stretch(&file, Range { start: 0, length: size })),
+        [] => content.push(stretch(
+            &file,
+            Range {
+                start: 0,
+                length: size,
+            },
+        )),
         [range] => {
-            set(&mut answer, header::CONTENT_RANGE, range.content_range(size));
+            set(
+                &mut answer,
+                header::CONTENT_RANGE,
+                range.content_range(size),
+            );
             content.push(stretch(&file, *range));
         }
         _ => {
@@ -97,7 +129,11 @@ fn send(mut answer: Response, download: Download, ranges: &[Range], method: &Met
             content = byteranges(&file, ranges, size, &boundary);
         }
     }
-    deliver(answer, FileBody::new(download.filename, content, download.lease), method)
+    deliver(
+        answer,
+        FileBody::new(download.filename, content, download.lease),
+        method,
+    )
 }
 
 /// Several stretches, each under a header that says where it belongs.
@@ -114,7 +150,11 @@ fn byteranges(file: &Arc<File>, ranges: &[Range], size: u64, boundary: &str) -> 
 }
 
 fn stretch(file: &Arc<File>, range: Range) -> Piece {
-    Piece::Stretch { file: Arc::clone(file), offset: range.start, length: range.length }
+    Piece::Stretch {
+        file: Arc::clone(file),
+        offset: range.start,
+        length: range.length,
+    }
 }
 
 /// The answer with its length, and with its body unless only the headers were asked for.
@@ -127,18 +167,26 @@ fn deliver(mut answer: Response, body: FileBody, method: &Method) -> Response {
 }
 
 /// 416 in Go's words.
-fn not_satisfiable(
-    mut answer: Response,
-    refusal: Refusal,
-    size: u64,
-    method: &Method,
-) -> Response {
+fn not_satisfiable(mut answer: Response, refusal: Refusal, size: u64, method: &Method) -> Response {
     if refusal == Refusal::NoOverlap {
-        set(&mut answer, header::CONTENT_RANGE, format_args!("bytes */{size}"));
+        set(
+            &mut answer,
+            header::CONTENT_RANGE,
+            format_args!("bytes */{size}"),
+        );
     }
-    set(&mut answer, header::CONTENT_TYPE, "text/plain; charset=utf-8");
+    set(
+        &mut answer,
+        header::CONTENT_TYPE,
+        "text/plain; charset=utf-8",
+    );
     set(&mut answer, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    literal(answer, StatusCode::RANGE_NOT_SATISFIABLE, refusal.text(), method)
+    literal(
+        answer,
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        refusal.text(),
+        method,
+    )
 }
 
 /// An answer whose body is `text`.

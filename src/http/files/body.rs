@@ -47,7 +47,13 @@ impl FileBody {
     pub(super) fn new(name: String, content: Content, lease: Lease) -> Self {
         let remaining_bytes = content.size_bytes();
         let state = State::Idle(content);
-        Self { name, state, remaining_bytes, spare: VecDeque::new(), lease: Some(lease) }
+        Self {
+            name,
+            state,
+            remaining_bytes,
+            spare: VecDeque::new(),
+            lease: Some(lease),
+        }
     }
 
     /// How many bytes are still to come.
@@ -93,10 +99,7 @@ impl FileBody {
     }
 
     /// Lends a chunk to the connection and starts to read the next one.
-    fn finish_chunk(
-        &mut self,
-        read: io::Result<(BytesMut, Content)>,
-    ) -> io::Result<Frame<Bytes>> {
+    fn finish_chunk(&mut self, read: io::Result<(BytesMut, Content)>) -> io::Result<Frame<Bytes>> {
         let (chunk, content) = read.inspect_err(|error| self.fail(error))?;
         self.remaining_bytes -= chunk.len() as u64;
         let frame = self.hand_out(chunk.freeze());
@@ -142,7 +145,9 @@ impl Body for FileBody {
             self.state = State::Reading(reading);
             return Poll::Pending;
         };
-        Poll::Ready(Some(self.finish_chunk(joined.map_err(io::Error::other).flatten())))
+        Poll::Ready(Some(
+            self.finish_chunk(joined.map_err(io::Error::other).flatten()),
+        ))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -48,7 +48,9 @@ fn still_as_wanted(request: &HeaderMap, current: &Current<'_>) -> bool {
 /// `If-None-Match`, or else `If-Modified-Since`.
 fn already_there(request: &HeaderMap, current: &Current<'_>) -> bool {
     if let Some(list) = text(request, header::IF_NONE_MATCH) {
-        return matches(list, |tag| tag.strip_prefix("W/").unwrap_or(tag) == current.etag);
+        return matches(list, |tag| {
+            tag.strip_prefix("W/").unwrap_or(tag) == current.etag
+        });
     }
     dates(request, header::IF_MODIFIED_SINCE, current)
         .is_some_and(|(modified, limit)| modified <= limit)
@@ -56,7 +58,9 @@ fn already_there(request: &HeaderMap, current: &Current<'_>) -> bool {
 
 /// `If-Range`: a tag or the exact date; anything else means the whole file.
 fn range_applies(request: &HeaderMap, current: &Current<'_>) -> bool {
-    let Some(wanted) = text(request, header::IF_RANGE) else { return true };
+    let Some(wanted) = text(request, header::IF_RANGE) else {
+        return true;
+    };
     if let Some((tag, _)) = scan_tag(wanted) {
         return tag == current.etag;
     }
@@ -80,7 +84,9 @@ fn matches(list: &str, is_current: impl Fn(&str) -> bool) -> bool {
         if rest.starts_with('*') {
             return true;
         }
-        let Some((tag, behind)) = scan_tag(rest) else { return false };
+        let Some((tag, behind)) = scan_tag(rest) else {
+            return false;
+        };
         if is_current(tag) {
             return true;
         }
@@ -116,8 +122,10 @@ mod tests {
     const NEWER: &str = "Thu, 01 Jan 2099 00:00:00 GMT";
 
     fn verdict(headers: &[(HeaderName, &str)]) -> String {
-        let current =
-            Current { etag: "\"fp\"", modified: Some(datetime!(2026-11-24 08:54:24 UTC)) };
+        let current = Current {
+            etag: "\"fp\"",
+            modified: Some(datetime!(2026-11-24 08:54:24 UTC)),
+        };
         let mut request = HeaderMap::new();
         for (name, value) in headers {
             request.insert(name, value.parse().unwrap());
@@ -142,7 +150,13 @@ mod tests {
     #[test]
     fn if_none_match_knows_the_star_and_the_tag_in_strong_and_weak_form() {
         let check = |list| verdict(&[(header::IF_NONE_MATCH, list)]);
-        for list in ["*", "\"x\", *", "\"fp\"", "W/\"fp\"", ",, \"x\" ,W/\"y\",\"fp\""] {
+        for list in [
+            "*",
+            "\"x\", *",
+            "\"fp\"",
+            "W/\"fp\"",
+            ",, \"x\" ,W/\"y\",\"fp\"",
+        ] {
             assert_eq!(check(list), "304", "{list}");
         }
         for list in ["\"x\"", "x, *", "fp", "\"fp", "\"a b\", \"fp\"", "w/\"fp\""] {
@@ -152,7 +166,10 @@ mod tests {
 
     #[test]
     fn if_none_match_overrules_if_modified_since() {
-        let both = [(header::IF_NONE_MATCH, "\"x\""), (header::IF_MODIFIED_SINCE, EXACT)];
+        let both = [
+            (header::IF_NONE_MATCH, "\"x\""),
+            (header::IF_MODIFIED_SINCE, EXACT),
+        ];
         assert_eq!(verdict(&both), "send all");
     }
 
@@ -168,7 +185,10 @@ mod tests {
 
     #[test]
     fn a_condition_that_is_not_text_is_not_met() {
-        let current = Current { etag: "\"fp\"", modified: None };
+        let current = Current {
+            etag: "\"fp\"",
+            modified: None,
+        };
         let value = http::HeaderValue::from_bytes(b"\"\xff\"").unwrap();
         let request = HeaderMap::from_iter([(header::IF_MATCH, value)]);
         assert_eq!(check(&request, &current), Verdict::Failed);
@@ -182,7 +202,10 @@ mod tests {
         assert_eq!(check("xx"), "send all");
         assert_eq!(check(OLDER), "412");
         assert_eq!(check("Fri, 01 Jan 1960 00:00:00 GMT"), "412");
-        let both = [(header::IF_MATCH, "*"), (header::IF_UNMODIFIED_SINCE, OLDER)];
+        let both = [
+            (header::IF_MATCH, "*"),
+            (header::IF_UNMODIFIED_SINCE, OLDER),
+        ];
         assert_eq!(verdict(&both), "send all");
     }
 
@@ -199,7 +222,10 @@ mod tests {
 
     #[test]
     fn a_file_without_a_time_or_a_tag_meets_no_condition_that_needs_one() {
-        let current = Current { etag: "", modified: None };
+        let current = Current {
+            etag: "",
+            modified: None,
+        };
         let is = |name: HeaderName, value: &'static str, expected: &Verdict<'_>| {
             let request = HeaderMap::from_iter([(name, value.parse().unwrap())]);
             assert_eq!(check(&request, &current), *expected, "{value}");

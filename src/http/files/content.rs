@@ -30,11 +30,18 @@ impl Piece {
 
     /// Moves bytes from the front of this piece into `buffer`; says how many.
     fn take(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = usize::try_from(self.size_bytes()).map_or(buffer.len(), |n| n.min(buffer.len()));
-        let Some(buffer) = buffer.get_mut(..count) else { return Ok(0) };
+        let count =
+            usize::try_from(self.size_bytes()).map_or(buffer.len(), |n| n.min(buffer.len()));
+        let Some(buffer) = buffer.get_mut(..count) else {
+            return Ok(0);
+        };
         match self {
             Self::Text(text) => buffer.copy_from_slice(&text.split_to(count)),
-            Self::Stretch { file, offset, length } => {
+            Self::Stretch {
+                file,
+                offset,
+                length,
+            } => {
                 file.read_exact_at(buffer, *offset)?;
                 *offset += count as u64;
                 *length -= count as u64;
@@ -71,7 +78,10 @@ impl Content {
     /// left than the buffer takes.
     pub(super) fn fill(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
         while !buffer.is_empty() {
-            let piece = self.pieces.front_mut().ok_or(io::ErrorKind::UnexpectedEof)?;
+            let piece = self
+                .pieces
+                .front_mut()
+                .ok_or(io::ErrorKind::UnexpectedEof)?;
             let count = piece.take(buffer)?;
             if piece.size_bytes() == 0 {
                 self.pieces.pop_front();
@@ -95,11 +105,23 @@ mod tests {
         let file = Arc::new(file);
         let mut content = Content::default();
         content.push(Piece::Text(Bytes::from_static(b"<")));
-        content.push(Piece::Stretch { file: Arc::clone(&file), offset: 2, length: 3 });
+        content.push(Piece::Stretch {
+            file: Arc::clone(&file),
+            offset: 2,
+            length: 3,
+        });
         content.push(Piece::Text(Bytes::new()));
-        content.push(Piece::Stretch { file: Arc::clone(&file), offset: 0, length: 0 });
+        content.push(Piece::Stretch {
+            file: Arc::clone(&file),
+            offset: 0,
+            length: 0,
+        });
         content.push(Piece::Text(Bytes::from_static(b"|")));
-        content.push(Piece::Stretch { file, offset: 8, length: 2 });
+        content.push(Piece::Stretch {
+            file,
+            offset: 8,
+            length: 2,
+        });
         content
     }
 
@@ -126,7 +148,11 @@ mod tests {
     fn a_file_that_is_shorter_than_promised_is_an_error() {
         let file = Arc::new(tempfile::tempfile().unwrap());
         let mut content = Content::default();
-        content.push(Piece::Stretch { file, offset: 0, length: 1 });
+        content.push(Piece::Stretch {
+            file,
+            offset: 0,
+            length: 1,
+        });
         let error = content.fill(&mut [0; 1]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }

@@ -1,10 +1,8 @@
 //! HTTP dates, read in the three forms that HTTP has known and written in the current one.
 
 use time::{
-    OffsetDateTime, PrimitiveDateTime,
-    format_description::BorrowedFormatItem,
-    macros::format_description,
-    parsing::Parsed,
+    OffsetDateTime, PrimitiveDateTime, format_description::BorrowedFormatItem,
+    macros::format_description, parsing::Parsed,
 };
 
 const CURRENT: &[BorrowedFormatItem<'_>] = format_description!(
@@ -37,7 +35,9 @@ pub(super) fn format(time: OffsetDateTime) -> Option<String> {
 /// The time that a header names, or `None` when it names none: such a header is ignored.
 pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
     let text = text.replace("  ", " ");
-    ACCEPTED.iter().find_map(|form| parse_as(form, text.as_bytes()))
+    ACCEPTED
+        .iter()
+        .find_map(|form| parse_as(form, text.as_bytes()))
 }
 
 fn parse_as(form: &[BorrowedFormatItem<'_>], text: &[u8]) -> Option<OffsetDateTime> {
@@ -49,7 +49,9 @@ fn parse_as(form: &[BorrowedFormatItem<'_>], text: &[u8]) -> Option<OffsetDateTi
         let century = if short < 69 { 2000 } else { 1900 };
         parsed.set_year(century + i32::from(short))?;
     }
-    PrimitiveDateTime::try_from(parsed).ok().map(PrimitiveDateTime::assume_utc)
+    PrimitiveDateTime::try_from(parsed)
+        .ok()
+        .map(PrimitiveDateTime::assume_utc)
 }
 
 #[cfg(test)]
@@ -83,7 +85,11 @@ mod tests {
             "Thu, 01 Jan 2099 0:00:00 GMT",
             "Thu Jan 1 00:00:00 2099",
         ] {
-            assert_eq!(parse(text), Some(datetime!(2099-01-01 00:00:00 UTC)), "{text}");
+            assert_eq!(
+                parse(text),
+                Some(datetime!(2099-01-01 00:00:00 UTC)),
+                "{text}"
+            );
         }
     }
 

@@ -36,7 +36,11 @@ pub(super) fn quoted(text: &str) -> String {
 /// `text` as it is when it may stand in a header without quotes, else [`quoted`].
 pub(super) fn token_or_quoted(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte);
-    if !text.is_empty() && text.bytes().all(plain) { text.to_owned() } else { quoted(text) }
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        quoted(text)
+    }
 }
 
 /// Nothing that could end a header early.
@@ -52,7 +56,10 @@ mod tests {
     fn a_boundary_is_sixty_hexadecimal_digits_and_new_each_time() {
         let one = boundary();
         assert_eq!(one.len(), 60);
-        assert!(one.bytes().all(|byte| b"0123456789abcdef".contains(&byte)), "{one}");
+        assert!(
+            one.bytes().all(|byte| b"0123456789abcdef".contains(&byte)),
+            "{one}"
+        );
         assert_ne!(one, boundary());
     }
 

@@ -52,7 +52,14 @@ impl Download {
         let metadata = file.metadata()?;
         let modified = metadata.modified().ok().map(OffsetDateTime::from);
         let (filename, size_bytes) = (filename.into(), metadata.len());
-        Ok(Self { file, filename, size_bytes, modified, etag: None, lease: Box::new(()) })
+        Ok(Self {
+            file,
+            filename,
+            size_bytes,
+            modified,
+            etag: None,
+            lease: Box::new(()),
+        })
     }
 
     /// The same with a strong `ETag`; `tag` goes between its quotes.

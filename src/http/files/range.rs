@@ -55,7 +55,9 @@ pub(super) fn parse(header: &str, size: u64) -> Result<Vec<Range>, Refusal> {
     if missed && ranges.is_empty() {
         return Err(Refusal::NoOverlap);
     }
-    let sum = ranges.iter().fold(0, |sum: u64, range| sum.saturating_add(range.length));
+    let sum = ranges
+        .iter()
+        .fold(0, |sum: u64, range| sum.saturating_add(range.length));
     if sum > size || ranges.len() > MAX_RANGES {
         ranges.clear();
     }
@@ -68,7 +70,10 @@ fn parse_one(item: &str, size: u64) -> Result<Option<Range>, Refusal> {
     let (start, end) = (trim(start), trim(end));
     if start.is_empty() {
         let length = number(end)?.min(size);
-        return Ok(Some(Range { start: size - length, length }));
+        return Ok(Some(Range {
+            start: size - length,
+            length,
+        }));
     }
     let start = number(start)?;
     if start >= size {
@@ -78,13 +83,18 @@ fn parse_one(item: &str, size: u64) -> Result<Option<Range>, Refusal> {
     if last < start {
         return Err(Refusal::Malformed);
     }
-    Ok(Some(Range { start, length: last.min(size - 1) - start + 1 }))
+    Ok(Some(Range {
+        start,
+        length: last.min(size - 1) - start + 1,
+    }))
 }
 
 /// A number as Go's `ParseInt` takes it: up to 63 bits, perhaps with a plus sign.
 fn number(text: &str) -> Result<u64, Refusal> {
     let signed = text.parse::<i64>().ok().filter(|_| !text.starts_with('-'));
-    signed.and_then(|number| u64::try_from(number).ok()).ok_or(Refusal::Malformed)
+    signed
+        .and_then(|number| u64::try_from(number).ok())
+        .ok_or(Refusal::Malformed)
 }
 
 fn trim(text: &str) -> &str {
@@ -97,7 +107,10 @@ mod tests {
 
     fn ranges(header: &str) -> Result<Vec<(u64, u64)>, Refusal> {
         let parsed = parse(header, 10240)?;
-        Ok(parsed.into_iter().map(|range| (range.start, range.length)).collect())
+        Ok(parsed
+            .into_iter()
+            .map(|range| (range.start, range.length))
+            .collect())
     }
 
     #[test]
@@ -126,13 +139,29 @@ mod tests {
 
     #[test]
     fn what_is_no_range_is_told_from_what_lies_behind_the_end() {
-        for header in ["bytes=99999999-", "bytes=10240-", "bytes=10240-,20000-30000"] {
+        for header in [
+            "bytes=99999999-",
+            "bytes=10240-",
+            "bytes=10240-,20000-30000",
+        ] {
             assert_eq!(ranges(header), Err(Refusal::NoOverlap), "{header}");
         }
         for header in [
-            "", "items=0-1", "Bytes=0-1", "bytes =0-1", "bytes=5-2", "bytes=x", "bytes=-", "bytes=5",
-            "bytes=0--1", "bytes=--5", "bytes=--0", "bytes=99999999999999999999-",
-            "bytes=0-99999999999999999999", "bytes=0-1,x", "bytes=99999999-,x",
+            "",
+            "items=0-1",
+            "Bytes=0-1",
+            "bytes =0-1",
+            "bytes=5-2",
+            "bytes=x",
+            "bytes=-",
+            "bytes=5",
+            "bytes=0--1",
+            "bytes=--5",
+            "bytes=--0",
+            "bytes=99999999999999999999-",
+            "bytes=0-99999999999999999999",
+            "bytes=0-1,x",
+            "bytes=99999999-,x",
         ] {
             assert_eq!(ranges(header), Err(Refusal::Malformed), "{header}");
         }
@@ -141,7 +170,10 @@ mod tests {
     #[test]
     fn a_header_with_very_many_ranges_gets_the_whole_file() {
         let header = |count: usize| format!("bytes={}", vec!["0-0"; count].join(","));
-        assert_eq!(ranges(&header(MAX_RANGES)).map(|all| all.len()), Ok(MAX_RANGES));
+        assert_eq!(
+            ranges(&header(MAX_RANGES)).map(|all| all.len()),
+            Ok(MAX_RANGES)
+        );
         assert_eq!(ranges(&header(MAX_RANGES + 1)), Ok(vec![]));
         assert_eq!(ranges(&header(10 * MAX_RANGES)), Ok(vec![]));
     }
@@ -149,12 +181,32 @@ mod tests {
     #[test]
     fn an_empty_file_overlaps_nothing() {
         assert_eq!(parse("bytes=0-", 0), Err(Refusal::NoOverlap));
-        assert_eq!(parse("bytes=-5", 0), Ok(vec![Range { start: 0, length: 0 }]));
-        assert_eq!(Range { start: 0, length: 0 }.content_range(0), "bytes 0--1/0");
+        assert_eq!(
+            parse("bytes=-5", 0),
+            Ok(vec![Range {
+                start: 0,
+                length: 0
+            }])
+        );
+        assert_eq!(
+            Range {
+                start: 0,
+                length: 0
+            }
+            .content_range(0),
+            "bytes 0--1/0"
+        );
     }
 
     #[test]
     fn content_ranges_name_the_last_byte_and_the_size() {
-        assert_eq!(Range { start: 5, length: 2 }.content_range(10240), "bytes 5-6/10240");
+        assert_eq!(
+            Range {
+                start: 5,
+                length: 2
+            }
+            .content_range(10240),
+            "bytes 5-6/10240"
+        );
     }
 }

@@ -49,7 +49,11 @@ impl Delimiter {
     fn with_line_end(line_end: &[u8], boundary: &[u8]) -> Self {
         let text = [line_end, b"--", boundary].concat();
         let finder = Finder::new(&text).into_owned();
-        Self { text, line_end: line_end.len(), finder }
+        Self {
+            text,
+            line_end: line_end.len(),
+            finder,
+        }
     }
 
     /// Whether there is nothing that could separate parts.
@@ -79,8 +83,12 @@ impl Delimiter {
 
     /// Whether `line` is the closing delimiter, with or without a line end.
     pub(super) fn is_end(&self, line: &[u8]) -> bool {
-        let behind = line.strip_prefix(self.dash_boundary()).and_then(|l| l.strip_prefix(b"--"));
-        behind.map(skip_blanks).is_some_and(|rest| rest.is_empty() || rest == self.line_end())
+        let behind = line
+            .strip_prefix(self.dash_boundary())
+            .and_then(|l| l.strip_prefix(b"--"));
+        behind
+            .map(skip_blanks)
+            .is_some_and(|rest| rest.is_empty() || rest == self.line_end())
     }
 
     /// What `window`, a stretch of a part's data, starts with. At the `start` of the data the
@@ -114,7 +122,9 @@ impl Delimiter {
         let tail = window.get(from..).unwrap_or_default();
         let first = self.text.first().copied().unwrap_or_default();
         let candidate = memchr::memrchr(first, tail).and_then(|at| tail.get(at..));
-        candidate.filter(|candidate| self.text.starts_with(candidate)).map_or(0, <[u8]>::len)
+        candidate
+            .filter(|candidate| self.text.starts_with(candidate))
+            .map_or(0, <[u8]>::len)
     }
 
     fn dash_boundary(&self) -> &[u8] {
@@ -147,6 +157,9 @@ fn follows(behind: &[u8], ended: bool) -> Match {
 }
 
 fn skip_blanks(text: &[u8]) -> &[u8] {
-    let count = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let count = text
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\t'))
+        .count();
     text.get(count..).unwrap_or_default()
 }

@@ -14,12 +14,21 @@ pub(super) struct Disposition {
 impl Disposition {
     /// Reads a header's value; a malformed one gives no names.
     pub(super) fn parse(header: &[u8]) -> Self {
-        let Some(parsed) = media_type::parse(header) else { return Self::default() };
+        let Some(parsed) = media_type::parse(header) else {
+            return Self::default();
+        };
         let get = |name: &str| {
             String::from_utf8_lossy(&parsed.param(name).unwrap_or_default()).into_owned()
         };
-        let name = if parsed.essence == "form-data" { get("name") } else { String::new() };
-        Self { name, filename: base_name(&get("filename")).to_owned() }
+        let name = if parsed.essence == "form-data" {
+            get("name")
+        } else {
+            String::new()
+        };
+        Self {
+            name,
+            filename: base_name(&get("filename")).to_owned(),
+        }
     }
 }
 
@@ -54,9 +63,16 @@ mod tests {
             ("\"a\\\"b\"", "a\"b"),
         ] {
             let header = format!("form-data; name=rootfs; filename={sent}");
-            assert_eq!(names(&header), ("rootfs".to_owned(), expected.to_owned()), "{sent}");
+            assert_eq!(
+                names(&header),
+                ("rootfs".to_owned(), expected.to_owned()),
+                "{sent}"
+            );
         }
-        assert_eq!(names("form-data; name=rootfs"), ("rootfs".to_owned(), String::new()));
+        assert_eq!(
+            names("form-data; name=rootfs"),
+            ("rootfs".to_owned(), String::new())
+        );
     }
 
     #[test]

@@ -37,7 +37,9 @@ where
             Text::Line(line) | Text::Rest(line) => line,
         };
         left -= line.len();
-        let text = line.strip_suffix(b"\n").map_or(&*line, |l| l.strip_suffix(b"\r").unwrap_or(l));
+        let text = line
+            .strip_suffix(b"\n")
+            .map_or(&*line, |l| l.strip_suffix(b"\r").unwrap_or(l));
         if text.is_empty() {
             return fields.into_disposition();
         }
@@ -86,7 +88,10 @@ impl Fields {
         if encoding.eq_ignore_ascii_case(b"quoted-printable") {
             return Err(Error::failed("Invalid multipart image"));
         }
-        Ok(self.get("Content-Disposition").map(Disposition::parse).unwrap_or_default())
+        Ok(self
+            .get("Content-Disposition")
+            .map(Disposition::parse)
+            .unwrap_or_default())
     }
 
     fn get(&self, name: &str) -> Option<&[u8]> {

@@ -35,7 +35,11 @@ where
 {
     /// Nothing is read yet.
     pub(super) fn new(body: S) -> Self {
-        Self { body, window: Bytes::new(), ended: false }
+        Self {
+            body,
+            window: Bytes::new(),
+            ended: false,
+        }
     }
 
     /// The bytes that are there and not used.

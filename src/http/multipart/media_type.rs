@@ -15,7 +15,9 @@ pub(super) struct MediaType {
 pub(super) fn parse(header: &[u8]) -> Option<MediaType> {
     let end = memchr::memchr(b';', header).unwrap_or(header.len());
     let (essence, mut rest) = header.split_at_checked(end)?;
-    let essence = str::from_utf8(essence.trim_ascii()).ok()?.to_ascii_lowercase();
+    let essence = str::from_utf8(essence.trim_ascii())
+        .ok()?
+        .to_ascii_lowercase();
     let mut names = essence.splitn(2, '/');
     if !names.all(|name| !name.is_empty() && name.bytes().all(is_token)) {
         return None;
@@ -52,17 +54,27 @@ impl MediaType {
             return Some(plain.clone());
         }
         let encoded = self.params.get(&format!("{name}*{number}*"))?;
-        let decoded = if number == 0 { decode(encoded) } else { unescape(encoded) };
+        let decoded = if number == 0 {
+            decode(encoded)
+        } else {
+            unescape(encoded)
+        };
         Some(decoded.unwrap_or_default())
     }
 }
 
 /// One `; name=value`, and what follows it.
 fn parse_param(text: &[u8]) -> Option<(String, Vec<u8>, &[u8])> {
-    let rest = text.trim_ascii_start().strip_prefix(b";")?.trim_ascii_start();
+    let rest = text
+        .trim_ascii_start()
+        .strip_prefix(b";")?
+        .trim_ascii_start();
     let (name, rest) = token(rest)?;
     let name = str::from_utf8(name).ok()?.to_ascii_lowercase();
-    let rest = rest.trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
+    let rest = rest
+        .trim_ascii_start()
+        .strip_prefix(b"=")?
+        .trim_ascii_start();
     if let Some(quoted) = rest.strip_prefix(b"\"") {
         let (value, rest) = unquote(quoted)?;
         return Some((name, value, rest));
@@ -73,8 +85,12 @@ fn parse_param(text: &[u8]) -> Option<(String, Vec<u8>, &[u8])> {
 
 /// The token that `text` starts with, at least one character long, and what follows it.
 fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = text.iter().position(|byte| !is_token(*byte)).unwrap_or(text.len());
-    text.split_at_checked(end).filter(|(token, _)| !token.is_empty())
+    let end = text
+        .iter()
+        .position(|byte| !is_token(*byte))
+        .unwrap_or(text.len());
+    text.split_at_checked(end)
+        .filter(|(token, _)| !token.is_empty())
 }
 
 /// The value up to the closing quote, and what follows it. A backslash in front of anything but a
@@ -97,7 +113,9 @@ fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
 fn decode(value: &[u8]) -> Option<Vec<u8>> {
     let mut pieces = value.splitn(3, |byte| *byte == b'\'');
     let (charset, _language, text) = (pieces.next()?, pieces.next()?, pieces.next()?);
-    let known = [&b"utf-8"[..], b"us-ascii"].iter().any(|name| charset.eq_ignore_ascii_case(name));
+    let known = [&b"utf-8"[..], b"us-ascii"]
+        .iter()
+        .any(|name| charset.eq_ignore_ascii_case(name));
     unescape(text).filter(|_| known)
 }
 
@@ -142,9 +160,22 @@ mod tests {
     #[test]
     fn malformed_values_are_nothing() {
         for header in [
-            "", ";", "a/", "/b", "a/b/c", "multipart / form-data; boundary=b", "a/b; boundary=",
-            "a/b; boundary=b@", "a/b; boundary", "a/b; boundary=b; boundary=b", "a/b; =b",
-            "a/b; x=\"y", "a/b; x=\"y\nz\"", "a/b; x=y z", "a/b; x=y;;", "ü/b",
+            "",
+            ";",
+            "a/",
+            "/b",
+            "a/b/c",
+            "multipart / form-data; boundary=b",
+            "a/b; boundary=",
+            "a/b; boundary=b@",
+            "a/b; boundary",
+            "a/b; boundary=b; boundary=b",
+            "a/b; =b",
+            "a/b; x=\"y",
+            "a/b; x=\"y\nz\"",
+            "a/b; x=y z",
+            "a/b; x=y;;",
+            "ü/b",
         ] {
             assert_eq!(parse(header.as_bytes()), None, "{header}");
         }
@@ -165,10 +196,17 @@ mod tests {
             ("a/b; boundary=p; boundary*=utf-8''%zz", "p"),
             ("a/b; boundary=p; boundary*=utf-8''%4", "p"),
             ("a/b; boundary*0=a; boundary*1=b; boundary*3=c", "ab"),
-            ("a/b; boundary*0*=utf-8''%41; boundary*1*=%42; boundary*2=%43", "AB%43"),
+            (
+                "a/b; boundary*0*=utf-8''%41; boundary*1*=%42; boundary*2=%43",
+                "AB%43",
+            ),
             ("a/b; boundary*0=a; boundary*1*=%zz; boundary*2=c", "ac"),
         ] {
-            assert_eq!(param(header, "boundary").as_deref(), Some(value), "{header}");
+            assert_eq!(
+                param(header, "boundary").as_deref(),
+                Some(value),
+                "{header}"
+            );
         }
         assert_eq!(param("a/b; x=y", "boundary"), None);
         assert_eq!(param("a/b; boundary*1=y", "boundary"), None);

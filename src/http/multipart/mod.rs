@@ -76,7 +76,13 @@ where
     /// Reads `body`, whose parts are separated by `boundary`.
     pub(crate) fn new(body: S, boundary: &[u8]) -> Self {
         let (input, delimiter) = (Input::new(body), Delimiter::new(boundary));
-        Self { input, delimiter, parts: 0, inside: None, ignored_bytes: 0 }
+        Self {
+            input,
+            delimiter,
+            parts: 0,
+            inside: None,
+            ignored_bytes: 0,
+        }
     }
 
     /// The first part, which has to be called `metadata`.
@@ -113,7 +119,10 @@ where
         self.parts += 1;
         let disposition = headers::read(&mut self.input).await?;
         self.inside = Some(Inside::Start);
-        Ok(Part { disposition, multipart: self })
+        Ok(Part {
+            disposition,
+            multipart: self,
+        })
     }
 
     /// Reads the rest of the body, so that the client can finish sending before it gets an answer.
@@ -149,14 +158,20 @@ where
         loop {
             let line = match self.input.line(MAX_LINE_BYTES).await? {
                 Text::Line(line) => line,
-                Text::TooLong => return Err(Error::failed("multipart: NextPart: bufio: buffer full")),
-                Text::Rest(rest) if self.delimiter.is_end(&rest) => return Err(Error::failed("EOF")),
+                Text::TooLong => {
+                    return Err(Error::failed("multipart: NextPart: bufio: buffer full"));
+                }
+                Text::Rest(rest) if self.delimiter.is_end(&rest) => {
+                    return Err(Error::failed("EOF"));
+                }
                 Text::Rest(_) => return Err(Error::failed("multipart: NextPart: EOF")),
             };
             match self.delimiter.judge(&line, self.parts == 0) {
                 Line::Delimiter => return Ok(()),
                 Line::End => return Err(Error::failed("EOF")),
-                _ if after_line_end => return Err(unexpected("expecting a new Part; got line", &line)),
+                _ if after_line_end => {
+                    return Err(unexpected("expecting a new Part; got line", &line));
+                }
                 _ if self.parts == 0 => self.ignore(line.len())?,
                 Line::Empty => after_line_end = true,
                 Line::Other => return Err(unexpected("unexpected line in Next():", &line)),

@@ -9,8 +9,14 @@ const MAX_BYTES: usize = 256;
 pub(super) fn quote(bytes: &[u8]) -> String {
     let mut text = String::from("\"");
     for chunk in bytes.get(..MAX_BYTES).unwrap_or(bytes).utf8_chunks() {
-        chunk.valid().chars().for_each(|character| push(&mut text, character));
-        chunk.invalid().iter().for_each(|byte| push_hex(&mut text, *byte));
+        chunk
+            .valid()
+            .chars()
+            .for_each(|character| push(&mut text, character));
+        chunk
+            .invalid()
+            .iter()
+            .for_each(|byte| push_hex(&mut text, *byte));
     }
     text.push('"');
     text
@@ -41,7 +47,10 @@ mod tests {
 
     #[test]
     fn bytes_are_quoted_as_go_quotes_them() {
-        assert_eq!(quote(b"a\"\\\r\n\t\0\x1f\x7f\xffz"), "\"a\\\"\\\\\\r\\n\\t\\x00\\x1f\\x7f\\xffz\"");
+        assert_eq!(
+            quote(b"a\"\\\r\n\t\0\x1f\x7f\xffz"),
+            "\"a\\\"\\\\\\r\\n\\t\\x00\\x1f\\x7f\\xffz\""
+        );
         assert_eq!(quote("ü".as_bytes()), "\"ü\"");
     }
 

@@ -10,7 +10,7 @@ mod https;
 mod unix;
 
 pub(crate) use https::Https;
-pub(crate) use unix::{bind, serve_unix};
+pub(crate) use unix::serve_unix;
 
 #[cfg(test)]
 mod tests;

@@ -169,6 +169,15 @@ pub(crate) async fn export(call: Call) -> Result<Answer> {
 
 fn form_part(part: ExportedPart) -> Result<files::Part> {
     let size_bytes = part.file.metadata()?.len();
-    let ExportedPart { name, filename, file } = part;
-    Ok(files::Part { name: name.to_owned(), filename, file, size_bytes })
+    let ExportedPart {
+        name,
+        filename,
+        file,
+    } = part;
+    Ok(files::Part {
+        name: name.to_owned(),
+        filename,
+        file,
+        size_bytes,
+    })
 }

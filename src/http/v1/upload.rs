@@ -180,7 +180,10 @@ where
         "rootfs" => ImageType::Container,
         _ => ImageType::VirtualMachine,
     };
-    intake.set_root(RootPart { kind, filename: root.filename().to_owned() });
+    intake.set_root(RootPart {
+        kind,
+        filename: root.filename().to_owned(),
+    });
     intake.begin(Part::Rootfs).await?;
     receive_part(intake, root).await
 }

@@ -72,5 +72,8 @@ pub(crate) fn fingerprint(files: &[&[u8]]) -> String {
 /// Fails, and says why, unless the tests run as root: some need mounts or other users' files.
 #[track_caller]
 pub(crate) fn needs_root() {
-    assert!(rustix::process::geteuid().is_root(), "this test needs root (it mounts a tmpfs)");
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "this test needs root (it mounts a tmpfs)"
+    );
 }

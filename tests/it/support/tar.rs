@@ -54,7 +54,8 @@ impl Tar {
 
     /// Adds any entry.
     pub(crate) fn entry(mut self, kind: Kind, name: &str, target: &str, content: &[u8]) -> Self {
-        self.bytes.extend(header(kind, name, target, content.len() as u64));
+        self.bytes
+            .extend(header(kind, name, target, content.len() as u64));
         self.bytes.extend_from_slice(content);
         self.bytes.resize(self.bytes.len().next_multiple_of(512), 0);
         self
@@ -68,7 +69,8 @@ impl Tar {
     /// The whole archive.
     pub(crate) fn build(mut self) -> Vec<u8> {
         self.bytes.resize(self.bytes.len() + 1024, 0);
-        self.bytes.resize(self.bytes.len().next_multiple_of(10240), 0);
+        self.bytes
+            .resize(self.bytes.len().next_multiple_of(10240), 0);
         self.bytes
     }
 }
@@ -76,7 +78,11 @@ impl Tar {
 /// A POSIX (ustar) header.
 fn header(kind: Kind, name: &str, target: &str, size_bytes: u64) -> [u8; 512] {
     let mut block = [0; 512];
-    let mode = if matches!(kind, Kind::Directory) { 0o755 } else { 0o644 };
+    let mode = if matches!(kind, Kind::Directory) {
+        0o755
+    } else {
+        0o644
+    };
     put(&mut block, 0, name.as_bytes());
     put(&mut block, 100, format!("{mode:07o}\0").as_bytes());
     put(&mut block, 108, b"0000000\x000000000\0");

@@ -1,0 +1,16 @@
+//! The archives that images come in: what they are, how they are unpacked as far as inspection
+//! needs it, and what inspection looks for.
+
+mod decode;
+mod header;
+mod inspect;
+mod qcow2;
+mod sniff;
+mod tar;
+
+pub(crate) use inspect::{Inspected, Limits, inspect_metadata, inspect_unified};
+pub(crate) use qcow2::check_root;
+pub(crate) use sniff::{Format, SNIFF_BYTES};
+
+#[cfg(test)]
+mod tests;
