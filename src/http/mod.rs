@@ -1,1 +1,4 @@
 //! HTTP: listeners, routes, and the handlers behind them.
+
+pub(crate) mod files;
+pub(crate) mod multipart;
