@@ -27,10 +27,13 @@ impl Tasks {
     ) {
         let cut = self.cut.clone();
         let work = async move { drop(cut.run_until_cancelled(work).await) };
-        #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
-        drop(tokio::spawn(
-            self.tracker.track_future(work.instrument(tracing::debug_span!("task", name))),
-        ));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place that spawns"
+        )]
+        drop(tokio::spawn(self.tracker.track_future(
+            work.instrument(tracing::debug_span!("task", name)),
+        )));
     }
 
     /// Runs `work` to its end even when the caller goes away meanwhile (a client that hangs up
@@ -61,12 +64,24 @@ impl Tasks {
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.start_blocking(work).await
+    }
+
+    /// The same, begun at once; the answer is waited for when it is needed.
+    pub(crate) fn start_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> impl Future<Output = Result<T>> + Send + 'static {
         let token = self.tracker.token();
         let joined = tokio::task::spawn_blocking(move || {
             let _token = token;
             work()
         });
-        joined.await.unwrap_or_else(|error| Err(Error::internal("Internal error", error)))
+        async {
+            joined
+                .await
+                .unwrap_or_else(|error| Err(Error::internal("Internal error", error)))
+        }
     }
 
     /// Cancelled once the daemon begins to stop: loops end, listeners stop accepting.
@@ -79,18 +94,13 @@ impl Tasks {
         &self.cut
     }
 
-    /// Asks everything to stop and waits up to `patience` for it; then cuts the rest off.
-    /// Returns whether everything ended by itself.
-    pub(crate) async fn shut_down(&self, patience: Duration) -> bool {
+    /// Asks everything to stop and waits up to `patience` for it. Returns whether it has ended.
+    pub(crate) async fn drain(&self, patience: Duration) -> bool {
         self.stopping.cancel();
         self.tracker.close();
-        let drained = tokio::select! {
-            () = self.tracker.wait() => true,
-            () = tokio::time::sleep(patience) => false,
-            () = self.cut.cancelled() => false,
-        };
-        self.cut.cancel();
-        drained
+        tokio::time::timeout(patience, self.tracker.wait())
+            .await
+            .is_ok()
     }
 }
 

@@ -1,1 +1,38 @@
-fn main(){}
+//! The integration tests: one binary, a module for each behaviour.
+//!
+//! Every test boots the real daemon on a directory of its own (`support::Lximaged`), speaks the
+//! protocol over real sockets, and ends with the invariants of `support::invariants`. They pass in
+//! any order, in parallel, and without a network.
+#![cfg(test)]
+
+mod support;
+
+mod aliases;
+mod crash;
+mod curl;
+mod decoding;
+mod delete;
+mod disk_full;
+mod edit;
+mod events;
+mod export;
+mod hostile_archives;
+mod hostile_names;
+mod https;
+mod import;
+mod import_refused;
+mod import_split;
+mod layering;
+mod lifecycle;
+mod lxc;
+mod modes;
+mod operations;
+mod pools;
+mod profiles;
+mod projects;
+mod pylxd;
+mod routing;
+mod secrets;
+mod server;
+mod show;
+mod uploads;

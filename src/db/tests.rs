@@ -1,0 +1,71 @@
+//! Every statement is prepared against the real schema, and takes what its type says.
+
+use sqlx::{AssertSqlSafe, Either, Executor, Statement};
+
+use super::{Db, aliases, blobs, connect, images, pools, profiles, projects, settings};
+
+async fn fresh() -> (tempfile::TempDir, Db) {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(&dir.path().join("test.db")).await.unwrap();
+    (dir, db)
+}
+
+#[tokio::test]
+async fn every_statement_prepares_and_has_the_parameters_it_declares() {
+    let (_dir, db) = fresh().await;
+    let mut session = db.write().await.unwrap();
+    let files = [
+        connect::STATEMENTS,
+        settings::STATEMENTS,
+        projects::STATEMENTS,
+        pools::STATEMENTS,
+        profiles::STATEMENTS,
+        blobs::STATEMENTS,
+        images::STATEMENTS,
+        aliases::STATEMENTS,
+    ];
+    for (name, declared, text) in files.iter().copied().flatten() {
+        let statement = session
+            .prepare(sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(*text)))
+            .await;
+        let statement = statement.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let Some(Either::Right(count)) = statement.parameters() else {
+            panic!("{name}")
+        };
+        assert_eq!(count, *declared, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_from_a_newer_version_is_refused_and_left_as_it_is() {
+    let (dir, db) = fresh().await;
+    let path = dir.path().join("test.db");
+    let mut transaction = db.write().await.unwrap();
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (999, 'later', 1, x'00', 0)",
+    )
+    .execute(&mut *transaction)
+    .await
+    .unwrap();
+    Db::commit(transaction).await.unwrap();
+    db.close().await;
+    let before = std::fs::read(&path).unwrap();
+    let error = Db::open(&path).await.unwrap_err();
+    assert!(error.message().contains("newer version"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_uniqueness_that_would_be_broken_is_told_by_its_columns() {
+    let (_dir, db) = fresh().await;
+    let mut session = db.write().await.unwrap();
+    let config = std::collections::BTreeMap::new();
+    projects::insert(&mut session, "p", "", &config)
+        .await
+        .unwrap();
+    let error = projects::insert(&mut session, "p", "", &config)
+        .await
+        .unwrap_err();
+    assert_eq!(super::constraint(&error), Some("projects.name"));
+}

@@ -1,0 +1,181 @@
+//! Bytes on their way into the store: written, hashed and counted in one pass.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+
+use super::{Store, digest::Digest, private_directory};
+use crate::{
+    error::{Context, Error, Result},
+    image::{Fingerprint, Layout},
+};
+
+/// Which file of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The unified tarball, or the metadata tarball of a split image.
+    Image,
+    /// The root file system or disk of a split image.
+    Rootfs,
+}
+
+impl Part {
+    fn file_name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Rootfs => "rootfs",
+        }
+    }
+}
+
+/// A directory of its own on the store's file system, gone with everything in it when dropped.
+#[derive(Debug)]
+pub(super) struct StagingDirectory {
+    path: PathBuf,
+    is_abandoned: bool,
+}
+
+impl StagingDirectory {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves the directory to the next start's sweep.
+    pub(super) fn abandon(mut self) {
+        self.is_abandoned = true;
+    }
+
+    fn part(&self, part: Part) -> PathBuf {
+        self.path.join(part.file_name())
+    }
+}
+
+impl Drop for StagingDirectory {
+    fn drop(&mut self) {
+        if self.is_abandoned {
+            return;
+        }
+        if let Err(error) = fs::remove_dir_all(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "failed to remove staged files");
+        }
+    }
+}
+
+/// An image being received.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    directory: StagingDirectory,
+    digest: Digest,
+    parts: Vec<(Part, File, u64)>,
+    received_bytes: u64,
+    budget_bytes: u64,
+}
+
+impl Store {
+    /// Begins to receive an image of at most `budget_bytes`.
+    pub(crate) fn receive(&self, budget_bytes: u64) -> Result<Incoming> {
+        let path = self.staging.join(uuid::Uuid::new_v4().to_string());
+        private_directory(&path)?;
+        Ok(Incoming {
+            directory: StagingDirectory {
+                path,
+                is_abandoned: false,
+            },
+            digest: Digest::start()?,
+            parts: Vec::new(),
+            received_bytes: 0,
+            budget_bytes,
+        })
+    }
+}
+
+impl Incoming {
+    /// Begins the next file. The fingerprint is over the files in the order they were begun.
+    pub(crate) fn begin(&mut self, part: Part) -> Result<()> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(self.directory.part(part))
+            .context("Failed to stage the image")?;
+        self.parts.push((part, file, 0));
+        Ok(())
+    }
+
+    /// Appends to the file begun last.
+    ///
+    /// # Errors
+    ///
+    /// LXD's text once the budget would be passed; the system's reason when writing fails.
+    pub(crate) fn write(&mut self, bytes: Bytes) -> Result<()> {
+        let length = bytes.len() as u64;
+        self.received_bytes = self.received_bytes.saturating_add(length);
+        if self.received_bytes > self.budget_bytes {
+            let (reached, quota) = (self.received_bytes, self.budget_bytes);
+            return Err(Error::failed(format!(
+                "reached {reached} bytes, exceeding quota of {quota}"
+            )));
+        }
+        let Some((_, file, size_bytes)) = self.parts.last_mut() else {
+            return Err(Error::failed("No image file was begun"));
+        };
+        file.write_all(&bytes).context("Failed to write the image")?;
+        *size_bytes += length;
+        self.digest.update(bytes)
+    }
+
+    /// The received files, durable in staging, with their fingerprint.
+    pub(crate) fn finish(self) -> Result<Staged> {
+        let mut sizes = (0, None);
+        for (part, file, size_bytes) in &self.parts {
+            file.sync_all().context("Failed to sync the image")?;
+            let size_bytes = i64::try_from(*size_bytes)
+                .map_err(|error| Error::internal("The image is too large", error))?;
+            match part {
+                Part::Image => sizes.0 = size_bytes,
+                Part::Rootfs => sizes.1 = Some(size_bytes),
+            }
+            file.set_permissions(fs::Permissions::from_mode(0o400))
+                .context("Failed to protect the image")?;
+        }
+        Ok(Staged {
+            directory: self.directory,
+            fingerprint: self.digest.finish()?,
+            layout: Layout::from_sizes(sizes.0, sizes.1),
+        })
+    }
+}
+
+/// A whole image in staging: hashed, counted, synced, not yet in the store.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    pub(super) directory: StagingDirectory,
+    fingerprint: Fingerprint,
+    layout: Layout,
+}
+
+impl Staged {
+    /// SHA-256 over its files in order.
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// One file or two, and their sizes.
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Opens one of its files for inspection.
+    pub(crate) fn open(&self, part: Part) -> Result<File> {
+        File::open(self.directory.part(part)).context("Failed to read the staged image")
+    }
+
+    pub(super) fn path(&self, part: Part) -> PathBuf {
+        self.directory.part(part)
+    }
+}

@@ -1,0 +1,152 @@
+//! Reading images: lists, single ones, partial fingerprints, filters.
+
+use serde_json::{Value, json};
+
+use crate::support::{Lximaged, beyond_lxd, fingerprint, images};
+
+/// Two images whose fingerprints begin with the same digit, and that digit.
+fn alike() -> (Vec<u8>, Vec<u8>, String) {
+    let first = images::container("a");
+    let start = fingerprint(&[&first])[..1].to_owned();
+    let mut others = (0..1000).map(|number| images::container(&format!("other {number}")));
+    let second = others.find(|image| fingerprint(&[image]).starts_with(&start)).unwrap();
+    (first, second, start)
+}
+
+#[track_caller]
+fn filtered(daemon: &Lximaged, filter: &str) -> Vec<Value> {
+    let answer = daemon.get(&format!("/1.0/images?recursion=1&filter={filter}"));
+    answer.metadata().as_array().unwrap().clone()
+}
+
+#[test]
+fn an_empty_store_lists_nothing() {
+    let daemon = Lximaged::start();
+    assert_eq!(daemon.get("/1.0/images").metadata(), &json!([]));
+    assert_eq!(daemon.get("/1.0/images?recursion=1").metadata(), &json!([]));
+}
+
+#[test]
+fn a_list_has_addresses_or_objects() {
+    let daemon = Lximaged::start();
+    let mut urls: Vec<String> = ["a", "b", "c"]
+        .map(|name| format!("/1.0/images/{}", daemon.import(&images::container(name))))
+        .to_vec();
+    urls.sort();
+    assert_eq!(daemon.get("/1.0/images").metadata(), &json!(urls));
+    assert_eq!(daemon.get("/1.0/images?recursion=0").metadata(), &json!(urls));
+    assert_eq!(daemon.get("/1.0/images?recursion=x").metadata(), &json!(urls));
+    let objects: Vec<Value> =
+        urls.iter().map(|url| daemon.image(url.trim_start_matches("/1.0/images/"))).collect();
+    assert_eq!(daemon.get("/1.0/images?recursion=1").metadata(), &json!(objects));
+    assert_eq!(daemon.get("/1.0/images?recursion=-1").metadata(), &json!(objects));
+}
+
+#[test]
+fn the_start_of_a_fingerprint_is_enough() {
+    let daemon = Lximaged::start();
+    let found = daemon.import(&images::container("a"));
+    for length in [1, 12, 63, 64] {
+        assert_eq!(daemon.image(&found[..length])["fingerprint"], found.as_str());
+    }
+    let upper = found[..12].to_uppercase();
+    assert_eq!(daemon.image(&upper)["fingerprint"], found.as_str());
+}
+
+#[test]
+fn a_fingerprint_that_is_none_is_not_found() {
+    let daemon = Lximaged::start();
+    let found = daemon.import(&images::container("a"));
+    for name in [format!("{found}0"), "0".repeat(64), "zz".to_owned()] {
+        daemon.get(&format!("/1.0/images/{name}")).is_error(404, "Image not found");
+    }
+}
+
+#[test]
+fn a_pattern_is_no_fingerprint() {
+    if !beyond_lxd("it takes the name as an SQL pattern") {
+        return;
+    }
+    let daemon = Lximaged::start();
+    let found = daemon.import(&images::container("a"));
+    for name in ["%25", "%5F", &format!("{}%25", &found[..8])] {
+        daemon.get(&format!("/1.0/images/{name}")).is_error(404, "Image not found");
+    }
+}
+
+#[test]
+fn a_start_that_two_images_share_is_refused() {
+    let daemon = Lximaged::start();
+    let (first, second, start) = alike();
+    daemon.import(&first);
+    daemon.import(&second);
+    let path = format!("/1.0/images/{start}");
+    daemon.get(&path).is_error(500, "More than one image matches");
+    daemon.get(&format!("{path}/export")).is_error(500, "More than one image matches");
+    daemon.delete(&path).is_error(500, "More than one image matches");
+}
+
+#[test]
+fn a_filter_selects_by_field_and_property() {
+    let daemon = Lximaged::start();
+    let a = daemon.import(&images::container("a"));
+    daemon.import(&images::container("b"));
+    let fingerprints = |filter: &str| -> Vec<String> {
+        let images = filtered(&daemon, filter);
+        images.iter().map(|image| image["fingerprint"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(fingerprints(&format!("fingerprint+eq+{a}")), [a.clone()]);
+    assert_eq!(fingerprints("properties.description+eq+\"image+a\""), [a.clone()]);
+    assert_eq!(fingerprints("properties.os+eq+testix").len(), 2, "the case does not matter");
+    assert_eq!(fingerprints("type+eq+container+and+properties.description+eq+.*a"), [a]);
+    assert_eq!(fingerprints("type+ne+container").len(), 0);
+}
+
+#[test]
+fn a_filter_compares_booleans_as_booleans() {
+    if !beyond_lxd("it compares them with a string, which is never equal") {
+        return;
+    }
+    let daemon = Lximaged::start();
+    daemon.import(&images::container("a"));
+    daemon.import_public(&images::container("b"));
+    assert_eq!(filtered(&daemon, "public+eq+true").len(), 1);
+    assert_eq!(filtered(&daemon, "public+eq+false").len(), 1);
+}
+
+#[test]
+fn a_bad_filter_is_refused() {
+    let daemon = Lximaged::start();
+    let texts = [
+        ("x", "clause has no operator"),
+        ("x+eq", "clause has no value"),
+        ("not", "incomplete not clause"),
+        ("x+eq+y+or", "unterminated compound clause"),
+        ("x+eq+y+z", "invalid clause composition"),
+        ("x+eq+\"y+z", "unterminated quote"),
+    ];
+    for (filter, text) in texts {
+        let answer = daemon.get(&format!("/1.0/images?filter={filter}"));
+        answer.is_error(500, &format!("Invalid filter: {text}"));
+    }
+}
+
+#[test]
+fn images_of_an_unknown_project_are_not_found() {
+    let daemon = Lximaged::start();
+    let text = "Check if project has images: fetch project: Project not found";
+    daemon.get("/1.0/images?project=nope").is_error(404, text);
+    daemon.get("/1.0/images/aliases?project=nope").is_error(404, text);
+    daemon.get("/1.0/images/abc?project=nope").is_error(404, text);
+}
+
+#[test]
+fn projects_see_their_own_images() {
+    let daemon = Lximaged::start();
+    daemon.post("/1.0/projects", &json!({"name": "p1"})).is_created("/1.0/projects/p1");
+    let found = daemon.import(&images::container("a"));
+    assert_eq!(daemon.images("default").len(), 1);
+    assert!(daemon.images("p1").is_empty());
+    let path = format!("/1.0/images/{found}?project=p1");
+    daemon.get(&path).is_error(404, "Image not found");
+}
