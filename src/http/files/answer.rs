@@ -204,8 +204,8 @@ fn literal(
     answer
 }
 
-/// 304. The body is empty but does not say so: axum would announce a length of 0, which a cache
-/// may take for the length of the file.
+/// The answer 304. Its body is empty but does not say so: axum would announce a length of 0, which
+/// a cache may take for the length of the file.
 fn not_modified(mut answer: Response) -> Response {
     *answer.status_mut() = StatusCode::NOT_MODIFIED;
     let nothing = futures_util::stream::empty::<Result<http_body::Frame<Bytes>, axum::Error>>();

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
 use bytes::Bytes;
+use rustix::io::{ReadWriteFlags, preadv2};
 
 /// One piece of a body.
 #[derive(Debug)]
@@ -28,27 +29,50 @@ impl Piece {
         }
     }
 
-    /// Moves bytes from the front of this piece into `buffer`; says how many.
-    fn take(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count =
-            usize::try_from(self.size_bytes()).map_or(buffer.len(), |n| n.min(buffer.len()));
-        let Some(buffer) = buffer.get_mut(..count) else {
-            return Ok(0);
-        };
+    /// Moves bytes from the front of this piece into `buffer`, files by means of `read`; says how
+    /// many. Fewer than the piece and the buffer have means that `read` gave fewer.
+    fn take(&mut self, buffer: &mut [u8], read: Read) -> io::Result<usize> {
         match self {
-            Self::Text(text) => buffer.copy_from_slice(&text.split_to(count)),
+            Self::Text(text) => {
+                let taken = text.split_to(text.len().min(buffer.len()));
+                let buffer = buffer.get_mut(..taken.len()).unwrap_or_default();
+                buffer.copy_from_slice(&taken);
+                Ok(taken.len())
+            }
             Self::Stretch {
                 file,
                 offset,
                 length,
             } => {
-                file.read_exact_at(buffer, *offset)?;
+                let wanted = usize::try_from(*length).map_or(buffer.len(), |n| n.min(buffer.len()));
+                let count = read(file, buffer.get_mut(..wanted).unwrap_or_default(), *offset)?;
                 *offset += count as u64;
                 *length -= count as u64;
+                Ok(count)
             }
         }
-        Ok(count)
     }
+}
+
+/// Reads from a position of a file; says how many bytes.
+type Read = fn(&File, &mut [u8], u64) -> io::Result<usize>;
+
+/// Reads all that is wanted, however long it takes.
+fn read_all(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.read_exact_at(buffer, offset).map(|()| buffer.len())
+}
+
+/// Reads what is in memory already. What cannot be read so (also on a file system that does not
+/// know such reads, or because of an error) is left to [`read_all`].
+#[expect(clippy::unnecessary_wraps, reason = "it stands in for `read_all`")]
+fn read_cached(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let read = preadv2(
+        file,
+        &mut [io::IoSliceMut::new(buffer)],
+        offset,
+        ReadWriteFlags::NOWAIT,
+    );
+    Ok(read.unwrap_or(0))
 }
 
 /// What is still to be sent.
@@ -74,22 +98,33 @@ impl Content {
     ///
     /// # Errors
     ///
-    /// When a file cannot be read or is shorter than its stretch (`UnexpectedEof`), or when less is
-    /// left than the buffer takes.
-    pub(super) fn fill(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
-        while !buffer.is_empty() {
-            let piece = self
-                .pieces
-                .front_mut()
-                .ok_or(io::ErrorKind::UnexpectedEof)?;
-            let count = piece.take(buffer)?;
-            if piece.size_bytes() == 0 {
-                self.pieces.pop_front();
-            }
-            self.size_bytes -= count as u64;
-            buffer = buffer.get_mut(count..).unwrap_or_default();
+    /// When a file cannot be read or is shorter than its stretch, or when less is left than the
+    /// buffer takes (both `UnexpectedEof`).
+    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        if self.fill_by(read_all, buffer)? < buffer.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(())
+    }
+
+    /// Fills as much of `buffer` as takes no waiting for a disk; says how much.
+    pub(super) fn fill_cached(&mut self, buffer: &mut [u8]) -> usize {
+        self.fill_by(read_cached, buffer).unwrap_or(0)
+    }
+
+    fn fill_by(&mut self, read: Read, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(piece) = self.pieces.front_mut() {
+            let room = buffer.get_mut(filled..).unwrap_or_default();
+            let count = piece.take(room, read)?;
+            filled += count;
+            self.size_bytes -= count as u64;
+            if piece.size_bytes() > 0 {
+                break;
+            }
+            self.pieces.pop_front();
+        }
+        Ok(filled)
     }
 }
 
@@ -130,11 +165,24 @@ mod tests {
         for step in 1..=7 {
             let (mut content, mut all) = (content(), Vec::new());
             while content.size_bytes() > 0 {
-                let mut buffer = vec![0; step.min(content.size_bytes() as usize)];
+                let size = content.size_bytes().min(step);
+                let mut buffer = vec![0; usize::try_from(size).unwrap()];
                 content.fill(&mut buffer).unwrap();
                 all.extend(buffer);
             }
             assert_eq!(all, b"<234|89", "{step}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_memory_and_what_is_not_make_the_whole_together() {
+        for cached in 0..=7 {
+            let (mut content, mut all) = (content(), [0; 7]);
+            let (first, _) = all.split_at_mut(cached);
+            let filled = content.fill_cached(first);
+            assert_eq!(content.size_bytes(), 7 - filled as u64);
+            content.fill(&mut all[filled..]).unwrap();
+            assert_eq!(&all, b"<234|89", "{cached}");
         }
     }
 
@@ -153,6 +201,7 @@ mod tests {
             offset: 0,
             length: 1,
         });
+        assert_eq!(content.fill_cached(&mut [0; 1]), 0);
         let error = content.fill(&mut [0; 1]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }

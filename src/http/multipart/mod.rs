@@ -22,7 +22,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 
 use self::{
     delimiter::{Delimiter, Line, Scan},
