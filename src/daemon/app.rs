@@ -205,7 +205,7 @@ fn reload(directory: &Path, identity: &Identity) {
             identity.replace(certificate.key());
             tracing::info!("the server certificate was read again");
         }
-        Err(error) => tracing::error!(%error, cause = ?error.cause(), "the certificate stays"),
+        Err(error) => tracing::error!(%error, "the certificate stays"),
     }
 }
 

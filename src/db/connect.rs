@@ -1,6 +1,10 @@
 //! Opening the database: one writer, a few readers, migrations at start.
 
-use std::{path::Path, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    path::Path,
+    time::Duration,
+};
 
 use sqlx::{
     SqliteConnection, SqlitePool,
@@ -21,7 +25,37 @@ use crate::error::{Error, Result};
 pub(crate) type Session = SqliteConnection;
 
 /// The writer's transaction. Dropped without [`Db::commit`], it leaves nothing.
-pub(crate) type Transaction = sqlx::Transaction<'static, Sqlite>;
+///
+/// Its connection is closed then rather than used again: after some failures, such as a full
+/// disk, SQLite has rolled back by itself, and what a connection believes is not to be trusted.
+#[derive(Debug)]
+pub(crate) struct Transaction(Option<PoolConnection<Sqlite>>);
+
+impl Deref for Transaction {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.0
+            .as_ref()
+            .expect("the connection is there until the commit takes it")
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut Session {
+        self.0
+            .as_mut()
+            .expect("the connection is there until the commit takes it")
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.0 {
+            connection.close_on_drop();
+        }
+    }
+}
 
 /// How many requests read at the same time; more wait for a connection.
 const READERS: u32 = 8;
@@ -37,6 +71,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[(
 )];
 
 statements! {
+    BEGIN: 0 = "BEGIN IMMEDIATE";
+    COMMIT: 0 = "COMMIT";
     VERSION: 0 = "
         SELECT MAX(version)
         FROM _sqlx_migrations";
@@ -93,16 +129,17 @@ impl Db {
     /// Begins the one transaction that may write at a time. Keep it short: nothing is awaited in
     /// it but SQL.
     pub(crate) async fn write(&self) -> Result<Transaction> {
+        let mut connection = self.writer.acquire().await.map_err(failure)?;
         // A transaction that began as a reader could fail when it first writes.
-        self.writer
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(failure)
+        BEGIN.run(&mut connection, []).await?;
+        Ok(Transaction(Some(connection)))
     }
 
     /// Makes a transaction durable.
-    pub(crate) async fn commit(transaction: Transaction) -> Result<()> {
-        transaction.commit().await.map_err(failure)
+    pub(crate) async fn commit(mut transaction: Transaction) -> Result<()> {
+        COMMIT.run(&mut transaction, []).await?;
+        transaction.0 = None;
+        Ok(())
     }
 
     /// Space kept back for deletions while the disk is full.

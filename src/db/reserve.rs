@@ -2,7 +2,7 @@
 //! files do, and recording that needs a few pages.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::OpenOptions,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -40,11 +40,7 @@ impl Reserve {
 
     /// Gives the space back to the disk, for what has to be written now.
     pub(crate) fn spend(&self) {
-        if let Err(error) = fs::OpenOptions::new()
-            .write(true)
-            .truncate(true)
-            .open(&self.0)
-        {
+        if let Err(error) = OpenOptions::new().write(true).truncate(true).open(&self.0) {
             tracing::warn!(%error, "the space kept back is not to be had");
         }
     }

@@ -129,7 +129,7 @@ fn accepted(operation: &OperationObject) -> Response<Body> {
 /// The response for an error. The cause is logged here, once.
 pub(crate) fn failure(error: &Error) -> Response<Body> {
     if let Some(cause) = error.cause() {
-        tracing::error!(%error, ?cause, "request failed");
+        tracing::error!(%error, cause = format!("{cause:#}"), "request failed");
     }
     let status = status_of(error.kind());
     let envelope = Envelope {

@@ -25,14 +25,15 @@ pub(crate) struct ImagePatch {
     pub(crate) properties: Option<BTreeMap<String, String>>,
 }
 
-/// What an `ETag` of an image is made from.
-pub(crate) type Tagged<'a> = (bool, bool, &'a serde_json::value::RawValue);
-
 impl Image {
     /// What its `ETag` is made from.
     // LXD: visibility, auto-update, properties; nothing else counts as a change.
-    pub(crate) fn tagged(&self) -> Tagged<'_> {
-        (self.public, self.auto_update, &self.properties)
+    pub(crate) fn tagged(&self) -> Result<(bool, bool, BTreeMap<String, String>)> {
+        Ok((
+            self.public,
+            self.auto_update,
+            from_text(self.properties.get())?,
+        ))
     }
 }
 
@@ -75,8 +76,7 @@ impl Images {
         row.public = patch.public.unwrap_or(row.public);
         row.auto_update = patch.auto_update.unwrap_or(row.auto_update);
         if let Some(over) = patch.properties {
-            let mut properties: BTreeMap<String, String> = serde_json::from_str(&row.properties)
-                .map_err(|error| Error::internal("Failed to read the database", error))?;
+            let mut properties = from_text(&row.properties)?;
             properties.extend(over);
             row.properties = to_text(properties)?;
         }
@@ -118,6 +118,12 @@ pub(crate) async fn set_last_used(
         return Err(query::not_found());
     }
     Db::commit(transaction).await
+}
+
+/// Stored properties.
+fn from_text(text: &str) -> Result<BTreeMap<String, String>> {
+    serde_json::from_str(text)
+        .map_err(|error| Error::internal("Failed to read the database", error))
 }
 
 /// The properties as they are stored. One with an empty value is dropped.

@@ -129,7 +129,7 @@ impl Operations {
                 let (id, cause) = (operation.id(), error.cause());
                 match cause {
                     Some(cause) => {
-                        tracing::error!(operation.id = %id, %error, ?cause, "operation failed")
+                        tracing::error!(operation.id = %id, %error, cause = format!("{cause:#}"), "operation failed")
                     }
                     None => tracing::info!(operation.id = %id, %error, "operation failed"),
                 }

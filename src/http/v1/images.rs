@@ -71,7 +71,7 @@ pub(crate) async fn get(call: Call) -> Result<Answer> {
         .find_with_secret(&scope, sees, call.segment(0), secret)
         .await?;
     let image = images.render(&scope, row).await?;
-    Answer::tagged(&image, &image.tagged())
+    Answer::tagged(&image, &image.tagged()?)
 }
 
 /// PUT: everything that can be written.
@@ -116,7 +116,7 @@ async fn for_change(call: &Call) -> Result<(Scope, Image)> {
         .find_row(&scope, Visibility::All, call.segment(0))
         .await?;
     let image = images.render(&scope, row).await?;
-    check_etag(call.if_match(), &image.tagged())?;
+    check_etag(call.if_match(), &image.tagged()?)?;
     Ok((scope, image))
 }
 
