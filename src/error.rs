@@ -42,7 +42,11 @@ pub(crate) struct Error {
 impl Error {
     /// An error of `kind` that shows `message` to the client.
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// 400 with this text.
@@ -77,7 +81,11 @@ impl Error {
 
     /// 500 for a failure of ours: the client reads `message`, the log gets the cause.
     pub(crate) fn internal(message: impl Into<String>, source: impl Into<anyhow::Error>) -> Self {
-        Self { kind: Kind::Failed, message: message.into(), source: Some(source.into()) }
+        Self {
+            kind: Kind::Failed,
+            message: message.into(),
+            source: Some(source.into()),
+        }
     }
 
     /// What kind of failure it is.
@@ -120,7 +128,11 @@ impl From<io::Error> for Error {
     /// The client reads the plain reason ("No space left on device"), without the errno.
     fn from(error: io::Error) -> Self {
         let text = error.to_string();
-        let reason = text.split(" (os error").next().unwrap_or_default().to_owned();
+        let reason = text
+            .split(" (os error")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         Self::internal(reason, error)
     }
 }

@@ -27,10 +27,13 @@ impl Tasks {
     ) {
         let cut = self.cut.clone();
         let work = async move { drop(cut.run_until_cancelled(work).await) };
-        #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
-        drop(tokio::spawn(
-            self.tracker.track_future(work.instrument(tracing::debug_span!("task", name))),
-        ));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place that spawns"
+        )]
+        drop(tokio::spawn(self.tracker.track_future(
+            work.instrument(tracing::debug_span!("task", name)),
+        )));
     }
 
     /// Runs `work` to its end even when the caller goes away meanwhile (a client that hangs up
@@ -66,7 +69,9 @@ impl Tasks {
             let _token = token;
             work()
         });
-        joined.await.unwrap_or_else(|error| Err(Error::internal("Internal error", error)))
+        joined
+            .await
+            .unwrap_or_else(|error| Err(Error::internal("Internal error", error)))
     }
 
     /// Cancelled once the daemon begins to stop: loops end, listeners stop accepting.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use sqlx::sqlite::SqliteRow;
 
-use super::{ImageId, ProjectId, Session, sql::{column, flag, statements}};
+use super::{
+    ImageId, ProjectId, Session,
+    sql::{column, flag, statements},
+};
 use crate::error::Result;
 
 /// An alias as it is stored, with what clients see of its image.
@@ -93,7 +96,8 @@ pub(crate) async fn find(
     project: ProjectId,
     name: &str,
 ) -> Result<Option<AliasRow>> {
-    FIND.optional(session, [project.into(), name.into()], read).await
+    FIND.optional(session, [project.into(), name.into()], read)
+        .await
 }
 
 /// The aliases of a project, by the image they name.
@@ -121,7 +125,12 @@ pub(crate) async fn insert(
     (name, description): (&str, &str),
     image: ImageId,
 ) -> Result<()> {
-    let args = [project.into(), name.into(), image.into(), description.into()];
+    let args = [
+        project.into(),
+        name.into(),
+        image.into(),
+        description.into(),
+    ];
     INSERT.run(session, args).await?;
     Ok(())
 }
@@ -133,7 +142,9 @@ pub(crate) async fn update(
     image: ImageId,
     description: &str,
 ) -> Result<()> {
-    UPDATE.run(session, [id.into(), image.into(), description.into()]).await?;
+    UPDATE
+        .run(session, [id.into(), image.into(), description.into()])
+        .await?;
     Ok(())
 }
 

@@ -1,6 +1,9 @@
 //! Which image files there are, and which are to be unlinked.
 
-use super::{Session, sql::{column, statements}};
+use super::{
+    Session,
+    sql::{column, statements},
+};
 use crate::{
     error::Result,
     image::{Fingerprint, Layout},
@@ -49,7 +52,10 @@ pub(crate) async fn find(
 /// Every fingerprint that has files.
 pub(crate) async fn list(session: &mut Session) -> Result<Vec<(String, Layout)>> {
     LIST.all(session, [], |row| {
-        Ok((column(row, 0)?, Layout::from_sizes(column(row, 1)?, column(row, 2)?)))
+        Ok((
+            column(row, 0)?,
+            Layout::from_sizes(column(row, 1)?, column(row, 2)?),
+        ))
     })
     .await
 }
@@ -86,10 +92,7 @@ pub(crate) async fn removed(session: &mut Session) -> Result<Vec<String>> {
 }
 
 /// The files are gone.
-pub(crate) async fn unmark_removed(
-    session: &mut Session,
-    fingerprint: &Fingerprint,
-) -> Result<()> {
+pub(crate) async fn unmark_removed(session: &mut Session, fingerprint: &Fingerprint) -> Result<()> {
     UNMARK_REMOVED.run(session, [fingerprint.into()]).await?;
     Ok(())
 }

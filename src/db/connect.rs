@@ -27,8 +27,11 @@ const READERS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The schema, oldest first. A released migration never changes.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "image store", include_str!("../../migrations/0001_image_store.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[(
+    1,
+    "image store",
+    include_str!("../../migrations/0001_image_store.sql"),
+)];
 
 statements! {
     VERSION: 0 = "
@@ -55,11 +58,20 @@ impl Db {
             refuse_newer(path).await?;
         }
         let options = options(path).create_if_missing(true);
-        let writer = pool(1).connect_with(options.clone()).await.map_err(failure)?;
+        let writer = pool(1)
+            .connect_with(options.clone())
+            .await
+            .map_err(failure)?;
         migrator().run(&writer).await.map_err(|error| {
-            Error::internal(format!("Failed to bring {} up to date", path.display()), error)
+            Error::internal(
+                format!("Failed to bring {} up to date", path.display()),
+                error,
+            )
         })?;
-        let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(failure)?;
+        let readers = pool(READERS)
+            .connect_with(options.read_only(true))
+            .await
+            .map_err(failure)?;
         Ok(Self { readers, writer })
     }
 
@@ -72,7 +84,10 @@ impl Db {
     /// it but SQL.
     pub(crate) async fn write(&self) -> Result<Transaction> {
         // A transaction that began as a reader could fail when it first writes.
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failure)
+        self.writer
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(failure)
     }
 
     /// Makes a transaction durable.
@@ -111,7 +126,13 @@ fn migrator() -> Migrator {
             .iter()
             .map(|&(version, name, text)| {
                 let kind = MigrationType::Simple;
-                Migration::new(version, name.into(), kind, sqlx::SqlStr::from_static(text), false)
+                Migration::new(
+                    version,
+                    name.into(),
+                    kind,
+                    sqlx::SqlStr::from_static(text),
+                    false,
+                )
             })
             .collect(),
     )
@@ -122,7 +143,9 @@ async fn refuse_newer(path: &Path) -> Result<()> {
     use sqlx::{ConnectOptions, Connection};
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
     let mut session = options.connect().await.map_err(failure)?;
-    let version = VERSION.one(&mut session, [], |row| super::sql::column::<Option<i64>>(row, 0));
+    let version = VERSION.one(&mut session, [], |row| {
+        super::sql::column::<Option<i64>>(row, 0)
+    });
     // No such table: the file is new or the first migration was cut off.
     let version = version.await.ok().flatten().unwrap_or(0);
     session.close().await.map_err(failure)?;

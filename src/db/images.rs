@@ -179,7 +179,8 @@ pub(crate) async fn find(
     project: ProjectId,
     fingerprint: &Fingerprint,
 ) -> Result<Option<ImageRow>> {
-    FIND.optional(session, [project.into(), fingerprint.into()], read).await
+    FIND.optional(session, [project.into(), fingerprint.into()], read)
+        .await
 }
 
 /// The first `limit` images whose fingerprints lie in `from..before`.
@@ -215,7 +216,9 @@ pub(crate) async fn insert(
         (&image.uploaded_at).into(),
         (&image.last_used_at).into(),
     ];
-    INSERT.one(session, args, |row| Ok(ImageId(column(row, 0)?))).await
+    INSERT
+        .one(session, args, |row| Ok(ImageId(column(row, 0)?)))
+        .await
 }
 
 /// Replaces what clients may edit: `public`, `auto_update`, `properties`, `expires_at`.
@@ -252,12 +255,19 @@ pub(crate) async fn sources(
     session: &mut Session,
     project: ProjectId,
 ) -> Result<BTreeMap<ImageId, SourceRow>> {
-    Ok(SOURCES.all(session, [project.into()], read_source).await?.into_iter().collect())
+    Ok(SOURCES
+        .all(session, [project.into()], read_source)
+        .await?
+        .into_iter()
+        .collect())
 }
 
 /// The source of one image.
 pub(crate) async fn source(session: &mut Session, image: ImageId) -> Result<Option<SourceRow>> {
-    Ok(SOURCE.optional(session, [image.into()], read_source).await?.map(|(_, source)| source))
+    Ok(SOURCE
+        .optional(session, [image.into()], read_source)
+        .await?
+        .map(|(_, source)| source))
 }
 
 /// For each image of `images_of`, the names of its profiles that belong to `profiles_of`, in
@@ -282,7 +292,9 @@ pub(crate) async fn profiles_of(
     image: ImageId,
     profiles_of: ProjectId,
 ) -> Result<Vec<String>> {
-    let rows = PROFILES_OF.all(session, [image.into(), profiles_of.into()], read_profile).await?;
+    let rows = PROFILES_OF
+        .all(session, [image.into(), profiles_of.into()], read_profile)
+        .await?;
     Ok(rows.into_iter().map(|(_, name)| name).collect())
 }
 
@@ -297,9 +309,16 @@ pub(crate) async fn set_profiles(
     profiles_of: ProjectId,
     profiles: &[i64],
 ) -> Result<()> {
-    DETACH_PROFILES.run(session, [image.into(), profiles_of.into()]).await?;
+    DETACH_PROFILES
+        .run(session, [image.into(), profiles_of.into()])
+        .await?;
     for (position, profile) in (0..).zip(profiles) {
-        ATTACH_PROFILE.run(session, [image.into(), (*profile).into(), Arg::from(position)]).await?;
+        ATTACH_PROFILE
+            .run(
+                session,
+                [image.into(), (*profile).into(), Arg::from(position)],
+            )
+            .await?;
     }
     Ok(())
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use sqlx::sqlite::SqliteRow;
 
-use super::{Session, sql::{column, json, statements, to_json}};
+use super::{
+    Session,
+    sql::{column, json, statements, to_json},
+};
 use crate::error::Result;
 
 /// A storage pool as it is stored.
@@ -76,7 +79,11 @@ pub(crate) async fn insert(session: &mut Session, pool: &PoolRow) -> Result<()> 
 /// Replaces a pool's description and configuration.
 pub(crate) async fn update(session: &mut Session, pool: &PoolRow) -> Result<()> {
     let config = to_json(&pool.config)?;
-    let args = [(&pool.name).into(), (&pool.description).into(), (&config).into()];
+    let args = [
+        (&pool.name).into(),
+        (&pool.description).into(),
+        (&config).into(),
+    ];
     UPDATE.run(session, args).await?;
     Ok(())
 }

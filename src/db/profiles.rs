@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use sqlx::sqlite::SqliteRow;
 
-use super::{ProjectId, Session, sql::{column, json, statements, to_json}};
+use super::{
+    ProjectId, Session,
+    sql::{column, json, statements, to_json},
+};
 use crate::error::Result;
 
 /// Devices by name, each with its options.
@@ -78,7 +81,8 @@ pub(crate) async fn find(
     project: ProjectId,
     name: &str,
 ) -> Result<Option<ProfileRow>> {
-    FIND.optional(session, [project.into(), name.into()], read).await
+    FIND.optional(session, [project.into(), name.into()], read)
+        .await
 }
 
 /// Adds a profile; the `id` in `profile` is not looked at. Returns the new row's number.
@@ -126,6 +130,8 @@ pub(crate) async fn delete(session: &mut Session, id: i64) -> Result<()> {
 /// Every profile's project, name and devices, for finding out who uses a pool.
 pub(crate) async fn all_devices(session: &mut Session) -> Result<Vec<(String, String, Devices)>> {
     ALL_DEVICES
-        .all(session, [], |row| Ok((column(row, 0)?, column(row, 1)?, json(row, 2)?)))
+        .all(session, [], |row| {
+            Ok((column(row, 0)?, column(row, 1)?, json(row, 2)?))
+        })
         .await
 }

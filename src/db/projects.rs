@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use sqlx::sqlite::SqliteRow;
 
-use super::{ProjectId, Session, sql::{column, json, statements, to_json}};
+use super::{
+    ProjectId, Session,
+    sql::{column, json, statements, to_json},
+};
 use crate::error::Result;
 
 /// A project as it is stored.
@@ -82,7 +85,9 @@ pub(crate) async fn insert(
 ) -> Result<ProjectId> {
     let config = to_json(config)?;
     let args = [name.into(), description.into(), (&config).into()];
-    INSERT.one(session, args, |row| Ok(ProjectId(column(row, 0)?))).await
+    INSERT
+        .one(session, args, |row| Ok(ProjectId(column(row, 0)?)))
+        .await
 }
 
 /// Replaces a project's description and configuration.
@@ -93,7 +98,9 @@ pub(crate) async fn update(
     config: &BTreeMap<String, String>,
 ) -> Result<()> {
     let config = to_json(config)?;
-    UPDATE.run(session, [id.into(), description.into(), (&config).into()]).await?;
+    UPDATE
+        .run(session, [id.into(), description.into(), (&config).into()])
+        .await?;
     Ok(())
 }
 
@@ -122,12 +129,22 @@ pub(crate) struct Contents {
 pub(crate) async fn contents(session: &mut Session) -> Result<BTreeMap<ProjectId, Contents>> {
     let mut contents: BTreeMap<ProjectId, Contents> = BTreeMap::new();
     let images = IMAGES.all(session, [], |row| {
-        Ok((ProjectId(column(row, 0)?), column(row, 1)?, column::<i64>(row, 2)? != 0))
+        Ok((
+            ProjectId(column(row, 0)?),
+            column(row, 1)?,
+            column::<i64>(row, 2)? != 0,
+        ))
     });
     for (project, fingerprint, cached) in images.await? {
-        contents.entry(project).or_default().images.push((fingerprint, cached));
+        contents
+            .entry(project)
+            .or_default()
+            .images
+            .push((fingerprint, cached));
     }
-    let profiles = PROFILES.all(session, [], |row| Ok((ProjectId(column(row, 0)?), column(row, 1)?)));
+    let profiles = PROFILES.all(session, [], |row| {
+        Ok((ProjectId(column(row, 0)?), column(row, 1)?))
+    });
     for (project, name) in profiles.await? {
         contents.entry(project).or_default().profiles.push(name);
     }

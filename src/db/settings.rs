@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Session, sql::{column, statements}};
+use super::{
+    Session,
+    sql::{column, statements},
+};
 use crate::error::Result;
 
 statements! {
@@ -21,7 +24,9 @@ statements! {
 
 /// Every setting that differs from its default.
 pub(crate) async fn list(session: &mut Session) -> Result<BTreeMap<String, String>> {
-    let rows = LIST.all(session, [], |row| Ok((column(row, 0)?, column(row, 1)?))).await?;
+    let rows = LIST
+        .all(session, [], |row| Ok((column(row, 0)?, column(row, 1)?)))
+        .await?;
     Ok(rows.into_iter().collect())
 }
 

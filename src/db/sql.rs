@@ -71,11 +71,12 @@ impl<'q, T: Into<Self>> From<Option<T>> for Arg<'q> {
 
 impl<const N: usize> Sql<N> {
     fn bound<'q>(self, args: [Arg<'q>; N]) -> Query<'q, Sqlite, SqliteArguments> {
-        args.into_iter().fold(sqlx::query(AssertSqlSafe(self.0)), |query, arg| match arg {
-            Arg::Text(text) => query.bind(text),
-            Arg::Int(number) => query.bind(number),
-            Arg::Null => query.bind(None::<i64>),
-        })
+        args.into_iter()
+            .fold(sqlx::query(AssertSqlSafe(self.0)), |query, arg| match arg {
+                Arg::Text(text) => query.bind(text),
+                Arg::Int(number) => query.bind(number),
+                Arg::Null => query.bind(None::<i64>),
+            })
     }
 
     /// Runs it; returns how many rows it touched.
@@ -106,7 +107,11 @@ impl<const N: usize> Sql<N> {
         args: [Arg<'_>; N],
         read: impl Fn(&SqliteRow) -> Result<T>,
     ) -> Result<Option<T>> {
-        let row = self.bound(args).fetch_optional(session).await.map_err(failure)?;
+        let row = self
+            .bound(args)
+            .fetch_optional(session)
+            .await
+            .map_err(failure)?;
         row.as_ref().map(read).transpose()
     }
 
@@ -151,7 +156,11 @@ pub(super) fn failure(error: sqlx::Error) -> Error {
     let full = error
         .as_database_error()
         .is_some_and(|e| e.message().contains("disk is full") || e.message().contains("disk I/O"));
-    let text = if full { "Failed to write the database: No space left on device" } else { "Database error" };
+    let text = if full {
+        "Failed to write the database: No space left on device"
+    } else {
+        "Database error"
+    };
     Error::internal(text, error)
 }
 
@@ -160,7 +169,11 @@ pub(crate) fn constraint(error: &Error) -> Option<&str> {
     let cause = error.cause()?.downcast_ref::<sqlx::Error>()?;
     let cause = cause.as_database_error()?;
     cause.is_unique_violation().then(|| {
-        cause.message().rsplit("failed: ").next().unwrap_or_default()
+        cause
+            .message()
+            .rsplit("failed: ")
+            .next()
+            .unwrap_or_default()
     })
 }
 

@@ -25,9 +25,13 @@ async fn every_statement_prepares_and_has_the_parameters_it_declares() {
         aliases::STATEMENTS,
     ];
     for (name, declared, text) in files.iter().copied().flatten() {
-        let statement = session.prepare(sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(*text))).await;
+        let statement = session
+            .prepare(sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(*text)))
+            .await;
         let statement = statement.unwrap_or_else(|error| panic!("{name}: {error}"));
-        let Some(Either::Right(count)) = statement.parameters() else { panic!("{name}") };
+        let Some(Either::Right(count)) = statement.parameters() else {
+            panic!("{name}")
+        };
         assert_eq!(count, *declared, "{name}");
     }
 }
@@ -57,7 +61,11 @@ async fn a_uniqueness_that_would_be_broken_is_told_by_its_columns() {
     let (_dir, db) = fresh().await;
     let mut session = db.write().await.unwrap();
     let config = std::collections::BTreeMap::new();
-    projects::insert(&mut session, "p", "", &config).await.unwrap();
-    let error = projects::insert(&mut session, "p", "", &config).await.unwrap_err();
+    projects::insert(&mut session, "p", "", &config)
+        .await
+        .unwrap();
+    let error = projects::insert(&mut session, "p", "", &config)
+        .await
+        .unwrap_err();
     assert_eq!(super::constraint(&error), Some("projects.name"));
 }

@@ -64,7 +64,11 @@ impl FromStr for FingerprintPrefix {
     // LXD takes any SQL LIKE pattern here; only hexadecimal digits can ever match.
     fn from_str(text: &str) -> Result<Self, NotAFingerprint> {
         let fits = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
-        if fits { Ok(Self(text.to_ascii_lowercase())) } else { Err(NotAFingerprint) }
+        if fits {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(NotAFingerprint)
+        }
     }
 }
 
@@ -76,7 +80,13 @@ mod tests {
     fn only_64_lower_case_digits_are_a_fingerprint() {
         let whole = "0123456789abcdef".repeat(4);
         assert_eq!(whole.parse::<Fingerprint>().unwrap().as_str(), whole);
-        for wrong in ["", "../x", &whole[1..], &format!("{whole}0"), &whole.to_uppercase()] {
+        for wrong in [
+            "",
+            "../x",
+            &whole[1..],
+            &format!("{whole}0"),
+            &whole.to_uppercase(),
+        ] {
             assert!(wrong.parse::<Fingerprint>().is_err(), "{wrong}");
         }
     }

@@ -22,10 +22,13 @@ impl Layout {
     /// From the length of the first file and, for a split image, of the second.
     pub(crate) fn from_sizes(image_bytes: i64, rootfs_bytes: Option<i64>) -> Self {
         match rootfs_bytes {
-            None => Self::Unified { size_bytes: image_bytes },
-            Some(rootfs_size_bytes) => {
-                Self::Split { metadata_size_bytes: image_bytes, rootfs_size_bytes }
-            }
+            None => Self::Unified {
+                size_bytes: image_bytes,
+            },
+            Some(rootfs_size_bytes) => Self::Split {
+                metadata_size_bytes: image_bytes,
+                rootfs_size_bytes,
+            },
         }
     }
 
@@ -33,7 +36,10 @@ impl Layout {
     pub(crate) fn image_size_bytes(&self) -> i64 {
         match *self {
             Self::Unified { size_bytes } => size_bytes,
-            Self::Split { metadata_size_bytes, .. } => metadata_size_bytes,
+            Self::Split {
+                metadata_size_bytes,
+                ..
+            } => metadata_size_bytes,
         }
     }
 
@@ -41,12 +47,15 @@ impl Layout {
     pub(crate) fn rootfs_size_bytes(&self) -> Option<i64> {
         match *self {
             Self::Unified { .. } => None,
-            Self::Split { rootfs_size_bytes, .. } => Some(rootfs_size_bytes),
+            Self::Split {
+                rootfs_size_bytes, ..
+            } => Some(rootfs_size_bytes),
         }
     }
 
     /// Length of everything.
     pub(crate) fn total_bytes(&self) -> i64 {
-        self.image_size_bytes().saturating_add(self.rootfs_size_bytes().unwrap_or(0))
+        self.image_size_bytes()
+            .saturating_add(self.rootfs_size_bytes().unwrap_or(0))
     }
 }

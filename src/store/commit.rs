@@ -42,10 +42,16 @@ impl Store {
     pub(crate) fn place(&self, staged: Staged, held: &Held) -> Result<Placed> {
         let fingerprint = held.fingerprint();
         let moves = self.moves(&staged, fingerprint);
-        let marker = staged.directory.path().join(format!("{MARKER}{fingerprint}"));
+        let marker = staged
+            .directory
+            .path()
+            .join(format!("{MARKER}{fingerprint}"));
         fs::File::create_new(marker).context("Failed to commit the image")?;
 
-        let mut placed = Placed { files: Vec::new(), _staging: staged.directory };
+        let mut placed = Placed {
+            files: Vec::new(),
+            _staging: staged.directory,
+        };
         for (from, to) in moves {
             self.set_aside(&to)?;
             rustix::fs::renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE)

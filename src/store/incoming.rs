@@ -103,7 +103,9 @@ impl Incoming {
         self.received_bytes = self.received_bytes.saturating_add(length);
         if self.received_bytes > self.budget_bytes {
             let (reached, quota) = (self.received_bytes, self.budget_bytes);
-            return Err(Error::failed(format!("reached {reached} bytes, exceeding quota of {quota}")));
+            return Err(Error::failed(format!(
+                "reached {reached} bytes, exceeding quota of {quota}"
+            )));
         }
         let Some((_, file, size_bytes)) = self.parts.last_mut() else {
             return Err(Error::failed("No image file was begun"));

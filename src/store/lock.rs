@@ -31,7 +31,10 @@ impl Held {
 impl Locks {
     pub(super) async fn lock(&self, fingerprint: &Fingerprint) -> Held {
         let lock = self.entry(fingerprint);
-        Held { fingerprint: fingerprint.clone(), _guard: lock.lock_owned().await }
+        Held {
+            fingerprint: fingerprint.clone(),
+            _guard: lock.lock_owned().await,
+        }
     }
 
     fn entry(&self, fingerprint: &Fingerprint) -> Arc<tokio::sync::Mutex<()>> {

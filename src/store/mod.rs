@@ -77,9 +77,15 @@ pub(crate) fn private_directory(path: &Path) -> Result<()> {
 
 /// Makes a directory with this mode, or gives an existing one this mode.
 pub(crate) fn directory(path: &Path, mode: u32) -> Result<()> {
-    let made = fs::DirBuilder::new().recursive(true).mode(mode).create(path);
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path);
     made.and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
-        .context(format_args!("Failed to prepare the directory {}", path.display()))
+        .context(format_args!(
+            "Failed to prepare the directory {}",
+            path.display()
+        ))
 }
 
 /// Makes the entries of a directory durable.

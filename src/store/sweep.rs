@@ -50,7 +50,10 @@ impl Store {
             swept.unfinished += 1;
         }
         let expected = expected_names(known);
-        for name in names(&self.images)?.into_iter().filter(|name| !expected.contains(name)) {
+        for name in names(&self.images)?
+            .into_iter()
+            .filter(|name| !expected.contains(name))
+        {
             self.set_aside(&self.images.join(&name))?;
             swept.quarantined.push(name);
         }
@@ -66,7 +69,9 @@ impl Store {
             return unlink(&path);
         }
         for entry in names(&path)? {
-            let marked = entry.strip_prefix(MARKER).and_then(|text| text.parse().ok());
+            let marked = entry
+                .strip_prefix(MARKER)
+                .and_then(|text| text.parse().ok());
             let Some(fingerprint) = marked else { continue };
             if !known.contains_key(&fingerprint) {
                 self.unlink_both(&fingerprint)?;
@@ -94,10 +99,16 @@ impl Store {
             let to = self.quarantine.join(place);
             match rustix::fs::renameat_with(CWD, path, CWD, to, RenameFlags::NOREPLACE) {
                 Err(rustix::io::Errno::EXIST) => {}
-                moved => return moved.map_err(std::io::Error::from).context("Failed to set a file aside"),
+                moved => {
+                    return moved
+                        .map_err(std::io::Error::from)
+                        .context("Failed to set a file aside");
+                }
             }
         }
-        Err(Error::failed(format!("The quarantine is full of files named {name}")))
+        Err(Error::failed(format!(
+            "The quarantine is full of files named {name}"
+        )))
     }
 
     fn damaged(&self, known: &BTreeMap<Fingerprint, Layout>) -> Vec<String> {

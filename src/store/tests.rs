@@ -32,12 +32,21 @@ async fn a_split_image_is_hashed_as_one_and_placed_as_two_read_only_files() {
     let whole = staged(&store, b"metarootfs", None).fingerprint().clone();
     let split = staged(&store, b"meta", Some(b"rootfs"));
     assert_eq!(split.fingerprint(), &whole);
-    assert_eq!(split.layout(), Layout::Split { metadata_size_bytes: 4, rootfs_size_bytes: 6 });
+    assert_eq!(
+        split.layout(),
+        Layout::Split {
+            metadata_size_bytes: 4,
+            rootfs_size_bytes: 6
+        }
+    );
     let held = store.lock(&whole).await;
     store.place(split, &held).unwrap().keep();
     let rootfs = dir.path().join(format!("images/{whole}.rootfs"));
     assert_eq!(fs::read(&rootfs).unwrap(), b"rootfs");
-    assert_eq!(fs::metadata(&rootfs).unwrap().permissions().mode() & 0o777, 0o400);
+    assert_eq!(
+        fs::metadata(&rootfs).unwrap().permissions().mode() & 0o777,
+        0o400
+    );
     assert_eq!(entries(&dir.path().join("staging")), 0);
 }
 
@@ -76,7 +85,10 @@ async fn a_sweep_removes_what_a_marker_says_and_sets_strangers_aside() {
     assert_eq!(swept.quarantined, [stranger.clone()]);
     assert_eq!(entries(&dir.path().join("images")), 0);
     assert_eq!(entries(&dir.path().join("staging")), 0);
-    assert_eq!(fs::read(dir.path().join("quarantine").join(stranger)).unwrap(), b"bytes");
+    assert_eq!(
+        fs::read(dir.path().join("quarantine").join(stranger)).unwrap(),
+        b"bytes"
+    );
 }
 
 #[tokio::test]

@@ -16,15 +16,25 @@ fn an_alias_is_made_shown_listed_and_deleted() {
     let daemon = Lximaged::start();
     let found = daemon.import(&images::container("a"));
     let body = json!({"name": "bb", "target": found, "description": "mine", "type": ""});
-    daemon.post("/1.0/images/aliases", &body).is_created("/1.0/images/aliases/bb");
+    daemon
+        .post("/1.0/images/aliases", &body)
+        .is_created("/1.0/images/aliases/bb");
     let alias = json!({"description": "mine", "target": found, "name": "bb", "type": "container"});
     assert_eq!(daemon.get("/1.0/images/aliases/bb").metadata(), &alias);
     let list = daemon.get("/1.0/images/aliases");
     assert_eq!(list.metadata(), &json!(["/1.0/images/aliases/bb"]));
-    assert_eq!(daemon.get("/1.0/images/aliases?recursion=1").metadata(), &json!([alias]));
-    assert_eq!(daemon.image(&found)["aliases"], json!([{"name": "bb", "description": "mine"}]));
+    assert_eq!(
+        daemon.get("/1.0/images/aliases?recursion=1").metadata(),
+        &json!([alias])
+    );
+    assert_eq!(
+        daemon.image(&found)["aliases"],
+        json!([{"name": "bb", "description": "mine"}])
+    );
     daemon.delete("/1.0/images/aliases/bb").is_done();
-    daemon.get("/1.0/images/aliases/bb").is_error(404, "Image alias not found");
+    daemon
+        .get("/1.0/images/aliases/bb")
+        .is_error(404, "Image alias not found");
     assert_eq!(daemon.get("/1.0/images/aliases").metadata(), &json!([]));
 }
 
@@ -33,41 +43,66 @@ fn the_start_of_a_fingerprint_is_target_enough() {
     let daemon = Lximaged::start();
     let found = daemon.import(&images::container("a"));
     daemon.alias("short", &found[..12]);
-    assert_eq!(daemon.get("/1.0/images/aliases/short").metadata()["target"], found.as_str());
+    assert_eq!(
+        daemon.get("/1.0/images/aliases/short").metadata()["target"],
+        found.as_str()
+    );
 }
 
 #[test]
 fn a_taken_name_is_a_conflict() {
     let (daemon, found) = with_alias("bb");
     let body = json!({"name": "bb", "target": found});
-    daemon.post("/1.0/images/aliases", &body).is_error(409, "Alias \"bb\" already exists");
+    daemon
+        .post("/1.0/images/aliases", &body)
+        .is_error(409, "Alias \"bb\" already exists");
 }
 
 #[test]
 fn an_alias_needs_a_name_and_an_image() {
     let daemon = Lximaged::start();
     let text = "name and target are required";
-    daemon.post("/1.0/images/aliases", &json!({"name": "x"})).is_error(400, text);
-    daemon.post("/1.0/images/aliases", &json!({"target": "x"})).is_error(400, text);
+    daemon
+        .post("/1.0/images/aliases", &json!({"name": "x"}))
+        .is_error(400, text);
+    daemon
+        .post("/1.0/images/aliases", &json!({"target": "x"}))
+        .is_error(400, text);
     let body = json!({"name": "x", "target": "c".repeat(64)});
-    daemon.post("/1.0/images/aliases", &body).is_error(404, "Image not found");
+    daemon
+        .post("/1.0/images/aliases", &body)
+        .is_error(404, "Image not found");
 }
 
 #[test]
 fn a_name_with_slashes_works_in_both_spellings() {
     let (daemon, found) = with_alias("tiny/1.0/amd64");
     for path in ["tiny/1.0/amd64", "tiny%2F1.0%2Famd64"] {
-        let alias = daemon.get(&format!("/1.0/images/aliases/{path}")).metadata().clone();
-        assert_eq!((&alias["name"], &alias["target"]), (&json!("tiny/1.0/amd64"), &json!(found)));
+        let alias = daemon
+            .get(&format!("/1.0/images/aliases/{path}"))
+            .metadata()
+            .clone();
+        assert_eq!(
+            (&alias["name"], &alias["target"]),
+            (&json!("tiny/1.0/amd64"), &json!(found))
+        );
     }
-    daemon.delete("/1.0/images/aliases/tiny/1.0/amd64").is_done();
+    daemon
+        .delete("/1.0/images/aliases/tiny/1.0/amd64")
+        .is_done();
 }
 
 #[test]
 fn names_may_hold_spaces_and_letters_of_any_script() {
     let (daemon, found) = with_alias("mein Bild ü");
-    let alias = daemon.get("/1.0/images/aliases/mein%20Bild%20%C3%BC").metadata().clone();
-    assert_eq!((&alias["name"], &alias["target"]), (&json!("mein Bild ü"), &json!(found)));
+    let alias = daemon
+        .get("/1.0/images/aliases/mein%20Bild%20%C3%BC")
+        .metadata()
+        .clone();
+    assert_eq!(
+        (&alias["name"], &alias["target"]),
+        (&json!("mein Bild ü"), &json!(found))
+    );
 }
 
 #[test]
@@ -90,24 +125,35 @@ fn put_moves_an_alias_to_another_image() {
     let body = json!({"description": "moved", "target": other});
     daemon.put("/1.0/images/aliases/a", &body).is_done();
     let alias = daemon.get("/1.0/images/aliases/a").metadata().clone();
-    assert_eq!((&alias["description"], &alias["target"]), (&json!("moved"), &json!(other)));
+    assert_eq!(
+        (&alias["description"], &alias["target"]),
+        (&json!("moved"), &json!(other))
+    );
 }
 
 #[test]
 fn put_of_an_alias_needs_an_image() {
     let (daemon, found) = with_alias("a");
     let path = "/1.0/images/aliases/a";
-    daemon.put(path, &json!({})).is_error(400, "The target field is required");
+    daemon
+        .put(path, &json!({}))
+        .is_error(400, "The target field is required");
     let body = json!({"target": "c".repeat(64)});
     daemon.put(path, &body).is_error(404, "Image not found");
     let body = json!({"target": found});
-    daemon.put("/1.0/images/aliases/x", &body).is_error(404, "Image alias not found");
+    daemon
+        .put("/1.0/images/aliases/x", &body)
+        .is_error(404, "Image alias not found");
 }
 
 #[test]
 fn a_stale_etag_changes_no_alias() {
     let (daemon, found) = with_alias("a");
-    let etag = daemon.get("/1.0/images/aliases/a").header("etag").unwrap().to_owned();
+    let etag = daemon
+        .get("/1.0/images/aliases/a")
+        .header("etag")
+        .unwrap()
+        .to_owned();
     let put = |description: &str| {
         let body = json!({"description": description, "target": found});
         let request = Request::new("PUT", "/1.0/images/aliases/a").json(&body);
@@ -115,7 +161,10 @@ fn a_stale_etag_changes_no_alias() {
     };
     put("one").is_done();
     assert_eq!(put("two").status, 412);
-    assert_eq!(daemon.get("/1.0/images/aliases/a").metadata()["description"], "one");
+    assert_eq!(
+        daemon.get("/1.0/images/aliases/a").metadata()["description"],
+        "one"
+    );
 }
 
 #[test]
@@ -124,9 +173,14 @@ fn patch_changes_what_it_names() {
         return;
     }
     let (daemon, found) = with_alias("a");
-    daemon.patch("/1.0/images/aliases/a", &json!({"description": "new"})).is_done();
+    daemon
+        .patch("/1.0/images/aliases/a", &json!({"description": "new"}))
+        .is_done();
     let alias = daemon.get("/1.0/images/aliases/a").metadata().clone();
-    assert_eq!((&alias["description"], &alias["target"]), (&json!("new"), &json!(found)));
+    assert_eq!(
+        (&alias["description"], &alias["target"]),
+        (&json!("new"), &json!(found))
+    );
 }
 
 #[test]
@@ -146,8 +200,13 @@ fn a_renamed_alias_keeps_its_image() {
     let (daemon, found) = with_alias("old/name");
     let answer = daemon.post("/1.0/images/aliases/old/name", &json!({"name": "new"}));
     answer.is_created("/1.0/images/aliases/new");
-    assert_eq!(daemon.get("/1.0/images/aliases/new").metadata()["target"], found.as_str());
-    daemon.get("/1.0/images/aliases/old/name").is_error(404, "Image alias not found");
+    assert_eq!(
+        daemon.get("/1.0/images/aliases/new").metadata()["target"],
+        found.as_str()
+    );
+    daemon
+        .get("/1.0/images/aliases/old/name")
+        .is_error(404, "Image alias not found");
 }
 
 #[test]
@@ -165,13 +224,22 @@ fn an_alias_that_is_not_there_is_not_found() {
     let text = "Image alias not found";
     daemon.get("/1.0/images/aliases/x").is_error(404, text);
     daemon.delete("/1.0/images/aliases/x").is_error(404, text);
-    daemon.post("/1.0/images/aliases/x", &json!({"name": "y"})).is_error(404, text);
+    daemon
+        .post("/1.0/images/aliases/x", &json!({"name": "y"}))
+        .is_error(404, text);
 }
 
 #[test]
 fn projects_have_their_own_aliases() {
     let (daemon, _) = with_alias("a");
-    daemon.post("/1.0/projects", &json!({"name": "p1"})).is_created("/1.0/projects/p1");
-    daemon.get("/1.0/images/aliases/a?project=p1").is_error(404, "Image alias not found");
-    assert_eq!(daemon.get("/1.0/images/aliases?project=p1").metadata(), &json!([]));
+    daemon
+        .post("/1.0/projects", &json!({"name": "p1"}))
+        .is_created("/1.0/projects/p1");
+    daemon
+        .get("/1.0/images/aliases/a?project=p1")
+        .is_error(404, "Image alias not found");
+    assert_eq!(
+        daemon.get("/1.0/images/aliases?project=p1").metadata(),
+        &json!([])
+    );
 }

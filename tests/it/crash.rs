@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::{
     Client, Lximaged, Request, fingerprint, images,
-    multipart::Multipart,
+    multipart::{CONTENT_TYPE, Multipart},
     soon,
     strace::{Point, Strace, points},
 };
@@ -42,7 +42,11 @@ impl Try {
                 metadata: images::metadata_tar(&marker),
                 rootfs: Some(images::rootfs_tar(&marker)),
             },
-            _ => Self { change, metadata: images::container(&marker), rootfs: None },
+            _ => Self {
+                change,
+                metadata: images::container(&marker),
+                rootfs: None,
+            },
         }
     }
 
@@ -59,7 +63,7 @@ impl Try {
             (_, Some(rootfs)) => {
                 let parts = Multipart::split(&self.metadata, "rootfs", rootfs);
                 let request = Request::new("POST", "/1.0/images").body(parts.body());
-                request.header("Content-Type", &parts.content_type())
+                request.header("Content-Type", CONTENT_TYPE)
             }
         }
     }
@@ -123,7 +127,11 @@ fn survives_death_at_every_step(change: Change) {
         assert_eq!(daemon.image(&kept)["fingerprint"], kept.as_str());
     }
     println!("{change:?}: {deaths} deaths at {} points", points.len());
-    assert!(deaths * 2 > points.len(), "most points were met: {deaths} of {}", points.len());
+    assert!(
+        deaths * 2 > points.len(),
+        "most points were met: {deaths} of {}",
+        points.len()
+    );
 }
 
 #[test]

@@ -25,7 +25,15 @@ fn a_large_upload_asks_before_it_sends() {
     let daemon = Lximaged::start();
     let packed = images::container_of_size("a", 3 << 20);
     std::fs::write(daemon.home().join("a.tar"), &packed).unwrap();
-    let args = ["-v", "-H", "Expect: 100-continue", "-T", "a.tar", "-X", "POST"];
+    let args = [
+        "-v",
+        "-H",
+        "Expect: 100-continue",
+        "-T",
+        "a.tar",
+        "-X",
+        "POST",
+    ];
     let said = daemon.curl(&[args.as_slice(), &["http://lxd/1.0/images"]].concat());
     let reply: Value = serde_json::from_str(&said).unwrap();
     let path = format!("{}/wait", reply["operation"].as_str().unwrap());
@@ -37,7 +45,16 @@ fn http2_works_over_the_network() {
     let daemon = Lximaged::start();
     let url = format!("https://{}/1.0", daemon.listen());
     let mut command = std::process::Command::new("curl");
-    command.args(["-s", "-k", "--http2", "-o", "/dev/null", "-w", "%{http_version} %{http_code}", &url]);
+    command.args([
+        "-s",
+        "-k",
+        "--http2",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_version} %{http_code}",
+        &url,
+    ]);
     let said = crate::support::commands::said(&mut command, "curl");
     assert_eq!(said.out, "2 200");
 }

@@ -19,15 +19,42 @@ fn malformed_json_is_refused_in_the_decoders_words() {
         ("{\"a\"", "unexpected EOF"),
         ("nul", "unexpected EOF"),
         ("x", "invalid character 'x' looking for beginning of value"),
-        ("\u{feff}{}", "invalid character 'ï' looking for beginning of value"),
-        ("{\"a\":{},}", "invalid character '}' looking for beginning of object key string"),
-        ("{'a':1}", "invalid character '\\'' looking for beginning of object key string"),
-        ("{\"a\":1 \"b\":2}", "invalid character '\"' after object key:value pair"),
-        ("{\"a\":01}", "invalid character '1' after object key:value pair"),
-        ("{\"a\":1.}", "invalid character '}' after decimal point in numeric literal"),
-        ("{\"a\":truX}", "invalid character 'X' in literal true (expecting 'e')"),
-        ("{\"a\":\"\n\"}", "invalid character '\\n' in string literal"),
-        ("{\"a\":\"\\q\"}", "invalid character 'q' in string escape code"),
+        (
+            "\u{feff}{}",
+            "invalid character 'ï' looking for beginning of value",
+        ),
+        (
+            "{\"a\":{},}",
+            "invalid character '}' looking for beginning of object key string",
+        ),
+        (
+            "{'a':1}",
+            "invalid character '\\'' looking for beginning of object key string",
+        ),
+        (
+            "{\"a\":1 \"b\":2}",
+            "invalid character '\"' after object key:value pair",
+        ),
+        (
+            "{\"a\":01}",
+            "invalid character '1' after object key:value pair",
+        ),
+        (
+            "{\"a\":1.}",
+            "invalid character '}' after decimal point in numeric literal",
+        ),
+        (
+            "{\"a\":truX}",
+            "invalid character 'X' in literal true (expecting 'e')",
+        ),
+        (
+            "{\"a\":\"\n\"}",
+            "invalid character '\\n' in string literal",
+        ),
+        (
+            "{\"a\":\"\\q\"}",
+            "invalid character 'q' in string escape code",
+        ),
     ];
     for (body, text) in texts {
         put(&daemon, body.as_bytes()).is_error(400, text);
@@ -38,7 +65,11 @@ fn malformed_json_is_refused_in_the_decoders_words() {
 fn values_of_the_wrong_type_are_refused_with_their_place() {
     let daemon = Lximaged::start();
     let texts = [
-        ("/1.0/images/aliases", "[]", "array into Go value of type api.ImageAliasesPost"),
+        (
+            "/1.0/images/aliases",
+            "[]",
+            "array into Go value of type api.ImageAliasesPost",
+        ),
         (
             "/1.0/images/aliases",
             "{\"name\":5}",
@@ -65,7 +96,10 @@ fn values_of_the_wrong_type_are_refused_with_their_place() {
 fn names_of_fields_are_read_in_any_case() {
     let daemon = Lximaged::start();
     put(&daemon, b"{\"CONFIG\":{\"user.a\":\"1\"}}").is_done();
-    assert_eq!(daemon.get("/1.0").metadata()["config"], json!({"user.a": "1"}));
+    assert_eq!(
+        daemon.get("/1.0").metadata()["config"],
+        json!({"user.a": "1"})
+    );
 }
 
 #[test]
@@ -73,14 +107,24 @@ fn what_follows_the_first_value_is_ignored() {
     let daemon = Lximaged::start();
     put(&daemon, b"{\"config\":{\"user.a\":\"1\"}} trailing").is_done();
     put(&daemon, b"{\"config\":{\"user.b\":\"2\"},\"unknown\":[1]}{").is_done();
-    assert_eq!(daemon.get("/1.0").metadata()["config"], json!({"user.a": "1", "user.b": "2"}));
+    assert_eq!(
+        daemon.get("/1.0").metadata()["config"],
+        json!({"user.a": "1", "user.b": "2"})
+    );
 }
 
 #[test]
 fn objects_given_twice_are_merged() {
     let daemon = Lximaged::start();
-    put(&daemon, b"{\"config\":{\"user.a\":\"1\"},\"config\":{\"user.b\":\"2\"}}").is_done();
-    assert_eq!(daemon.get("/1.0").metadata()["config"], json!({"user.a": "1", "user.b": "2"}));
+    put(
+        &daemon,
+        b"{\"config\":{\"user.a\":\"1\"},\"config\":{\"user.b\":\"2\"}}",
+    )
+    .is_done();
+    assert_eq!(
+        daemon.get("/1.0").metadata()["config"],
+        json!({"user.a": "1", "user.b": "2"})
+    );
 }
 
 #[test]

@@ -12,10 +12,17 @@ fn a_deleted_image_is_gone_with_files_and_aliases() {
     let answer = daemon.delete(&format!("/1.0/images/{found}"));
     let operation = answer.operation();
     assert_eq!(operation["description"], "Deleting image");
-    assert_eq!(operation["resources"], json!({"images": [format!("/1.0/images/{found}")]}));
+    assert_eq!(
+        operation["resources"],
+        json!({"images": [format!("/1.0/images/{found}")]})
+    );
     assert_eq!(daemon.finished(&answer)["status"], "Success");
-    daemon.get(&format!("/1.0/images/{found}")).is_error(404, "Image not found");
-    daemon.get("/1.0/images/aliases/mine").is_error(404, "Image alias not found");
+    daemon
+        .get(&format!("/1.0/images/{found}"))
+        .is_error(404, "Image not found");
+    daemon
+        .get("/1.0/images/aliases/mine")
+        .is_error(404, "Image alias not found");
     assert!(daemon.names("images").is_empty());
 }
 
@@ -31,7 +38,9 @@ fn a_deleted_split_image_leaves_neither_file() {
 #[test]
 fn deleting_nothing_is_not_found() {
     let daemon = Lximaged::start();
-    daemon.delete(&format!("/1.0/images/{}", "a".repeat(64))).is_error(404, "Image not found");
+    daemon
+        .delete(&format!("/1.0/images/{}", "a".repeat(64)))
+        .is_error(404, "Image not found");
 }
 
 #[test]
@@ -46,13 +55,18 @@ fn a_deleted_image_can_be_imported_again() {
 #[test]
 fn the_file_stays_while_another_project_has_the_image() {
     let daemon = Lximaged::start();
-    daemon.post("/1.0/projects", &json!({"name": "p1"})).is_created("/1.0/projects/p1");
+    daemon
+        .post("/1.0/projects", &json!({"name": "p1"}))
+        .is_created("/1.0/projects/p1");
     let packed = images::container("a");
     let found = daemon.import(&packed);
     let request = Request::new("POST", "/1.0/images?project=p1").body(&packed);
-    assert_eq!(fingerprint_of(&daemon.finished(&daemon.send(&request))), found);
+    assert_eq!(
+        fingerprint_of(&daemon.finished(&daemon.send(&request))),
+        found
+    );
     daemon.remove_image(&found);
-    assert_eq!(daemon.names("images"), [found.clone()]);
+    assert_eq!(daemon.names("images"), [found.as_str()]);
     let answer = daemon.get(&format!("/1.0/images/{found}/export?project=p1"));
     assert_eq!(answer.body, packed);
     daemon.finished(&daemon.delete(&format!("/1.0/images/{found}?project=p1")));

@@ -2,7 +2,10 @@
 
 use rustix::fs::statvfs;
 
-use crate::support::{Answer, Lximaged, Options, images, multipart::Multipart, Request};
+use crate::support::{
+    Answer, Lximaged, Options, Request, images,
+    multipart::{CONTENT_TYPE, Multipart},
+};
 
 /// Room for the database of either daemon, and for small images.
 const DISK_MIB: u32 = 64;
@@ -16,14 +19,23 @@ fn free_bytes(daemon: &Lximaged) -> u64 {
 #[track_caller]
 fn complaint(daemon: &Lximaged, answer: &Answer) -> String {
     if answer.status == 202 {
-        return daemon.finished(answer)["err"].as_str().unwrap().to_lowercase();
+        return daemon.finished(answer)["err"]
+            .as_str()
+            .unwrap()
+            .to_lowercase();
     }
-    answer.json["error"].as_str().unwrap_or_default().to_lowercase()
+    answer.json["error"]
+        .as_str()
+        .unwrap_or_default()
+        .to_lowercase()
 }
 
 #[track_caller]
 fn recovers(request: &Request) {
-    let daemon = Options::default().tmpfs_mib(DISK_MIB).expect_error("space").start();
+    let daemon = Options::default()
+        .tmpfs_mib(DISK_MIB)
+        .expect_error("space")
+        .start();
     let small = images::container("small");
     let kept = daemon.import(&small);
     let before = free_bytes(&daemon);
@@ -48,13 +60,18 @@ fn an_image_larger_than_the_disk_is_refused_and_leaves_nothing() {
 fn a_split_image_larger_than_the_disk_is_refused_and_leaves_nothing() {
     let rootfs = images::noise("big", (DISK_MIB as usize) << 20);
     let parts = Multipart::split(&images::metadata_tar("a"), "rootfs", &rootfs);
-    let request = Request::new("POST", "/1.0/images").body(parts.body()).chunked();
-    recovers(&request.header("Content-Type", &parts.content_type()));
+    let request = Request::new("POST", "/1.0/images")
+        .body(parts.body())
+        .chunked();
+    recovers(&request.header("Content-Type", CONTENT_TYPE));
 }
 
 #[test]
 fn images_can_be_deleted_while_the_disk_is_full() {
-    let daemon = Options::default().tmpfs_mib(DISK_MIB).expect_error("space").start();
+    let daemon = Options::default()
+        .tmpfs_mib(DISK_MIB)
+        .expect_error("space")
+        .start();
     let found = daemon.import(&images::container_of_size("a", 4 << 20));
     let filler = daemon.dir().join("filler");
     let room = usize::try_from(free_bytes(&daemon)).unwrap();

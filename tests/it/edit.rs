@@ -23,7 +23,10 @@ fn put_replaces_what_can_be_written() {
         "properties": {"os": "New", "empty": ""}, "expires_at": "2030-01-01T02:00:00+02:00"});
     daemon.put(&found, &body).is_done();
     let image = image(&daemon, &found);
-    assert_eq!((&image["auto_update"], &image["public"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&image["auto_update"], &image["public"]),
+        (&json!(true), &json!(true))
+    );
     assert_eq!(image["properties"], json!({"os": "New"}));
     assert_eq!(image["expires_at"], "2030-01-01T02:00:00+02:00");
     assert_eq!(image["profiles"], json!([]));
@@ -36,7 +39,10 @@ fn put_of_nothing_resets_all_but_the_expiry() {
     daemon.put(&found, &body).is_done();
     daemon.put(&found, &json!({})).is_done();
     let image = image(&daemon, &found);
-    assert_eq!((&image["public"], &image["properties"]), (&json!(false), &json!({})));
+    assert_eq!(
+        (&image["public"], &image["properties"]),
+        (&json!(false), &json!({}))
+    );
     assert_eq!(image["expires_at"], "2030-01-01T00:00:00Z");
     assert_eq!(image["profiles"], json!(["default"]));
 }
@@ -44,12 +50,17 @@ fn put_of_nothing_resets_all_but_the_expiry() {
 #[test]
 fn patch_merges_properties() {
     let (daemon, found) = with_image();
-    daemon.patch(&found, &json!({"properties": {"os": "", "new": "1"}})).is_done();
+    daemon
+        .patch(&found, &json!({"properties": {"os": "", "new": "1"}}))
+        .is_done();
     let properties = json!({"description": "image a", "new": "1"});
     assert_eq!(image(&daemon, &found)["properties"], properties);
     daemon.patch(&found, &json!({"public": true})).is_done();
     let image = image(&daemon, &found);
-    assert_eq!((&image["public"], &image["properties"]), (&json!(true), &properties));
+    assert_eq!(
+        (&image["public"], &image["properties"]),
+        (&json!(true), &properties)
+    );
 }
 
 #[test]
@@ -85,7 +96,10 @@ fn the_etag_of_an_image_is_computed_as_lxd_does() {
     let daemon = Lximaged::start();
     let found = daemon.import(&images::container("<&>"));
     let value = r#"[false,false,{"description":"image \u003c\u0026\u003e","os":"Testix"}]"#;
-    let etag = format!("\"{}\"", crate::support::fingerprint(&[value.as_bytes(), b"\n"]));
+    let etag = format!(
+        "\"{}\"",
+        crate::support::fingerprint(&[value.as_bytes(), b"\n"])
+    );
     let answer = daemon.get(&format!("/1.0/images/{found}"));
     assert_eq!(answer.header("etag"), Some(etag.as_str()));
 }
@@ -102,9 +116,13 @@ fn a_malformed_date_is_refused() {
     let (daemon, found) = with_image();
     let text = "parsing time \"\\\"x\\\"\" as \"\\\"2006-01-02T15:04:05Z07:00\\\"\": \
                 cannot parse \"x\\\"\" as \"2006\"";
-    daemon.put(&found, &json!({"expires_at": "x"})).is_error(400, text);
+    daemon
+        .put(&found, &json!({"expires_at": "x"}))
+        .is_error(400, text);
     let text = "parsing time \"\\\"2030-02-30T00:00:00Z\\\"\": day out of range";
-    daemon.put(&found, &json!({"expires_at": "2030-02-30T00:00:00Z"})).is_error(400, text);
+    daemon
+        .put(&found, &json!({"expires_at": "2030-02-30T00:00:00Z"}))
+        .is_error(400, text);
 }
 
 #[test]

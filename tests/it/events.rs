@@ -30,7 +30,10 @@ fn an_import_is_told_as_operation_and_lifecycle() {
         event["metadata"]["description"] == "Deleting image"
             && event["metadata"]["status"] == "Success"
     });
-    assert_eq!((&ended["type"], &ended["project"]), (&json!("operation"), &json!("default")));
+    assert_eq!(
+        (&ended["type"], &ended["project"]),
+        (&json!("operation"), &json!("default"))
+    );
 }
 
 #[test]
@@ -59,11 +62,22 @@ fn the_life_of_an_image_is_told() {
     let updated = json!({"action": "image-updated", "source": source, "requestor": me()});
     assert_eq!(action(&mut events, "image-updated"), updated);
     daemon.export(&found);
-    assert_eq!(action(&mut events, "image-retrieved")["source"], source.as_str());
-    daemon.post(&format!("/1.0/images/{found}/secret"), &json!({})).operation();
-    assert_eq!(action(&mut events, "image-secret-created")["source"], source.as_str());
+    assert_eq!(
+        action(&mut events, "image-retrieved")["source"],
+        source.as_str()
+    );
+    daemon
+        .post(&format!("/1.0/images/{found}/secret"), &json!({}))
+        .operation();
+    assert_eq!(
+        action(&mut events, "image-secret-created")["source"],
+        source.as_str()
+    );
     daemon.remove_image(&found);
-    assert_eq!(action(&mut events, "image-deleted")["source"], source.as_str());
+    assert_eq!(
+        action(&mut events, "image-deleted")["source"],
+        source.as_str()
+    );
 }
 
 #[test]
@@ -75,18 +89,28 @@ fn the_life_of_an_alias_is_told() {
     let created = action(&mut events, "image-alias-created");
     assert_eq!(created["source"], "/1.0/images/aliases/x");
     assert_eq!(created["context"], json!({"target": found}));
-    daemon.put("/1.0/images/aliases/x", &json!({"target": found})).is_done();
-    assert_eq!(action(&mut events, "image-alias-updated")["context"], json!({"target": found}));
+    daemon
+        .put("/1.0/images/aliases/x", &json!({"target": found}))
+        .is_done();
+    assert_eq!(
+        action(&mut events, "image-alias-updated")["context"],
+        json!({"target": found})
+    );
     daemon.delete("/1.0/images/aliases/x").is_done();
     let deleted = action(&mut events, "image-alias-deleted");
-    assert_eq!((&deleted["source"], &deleted["context"]), (&json!("/1.0/images/aliases/x"), &Value::Null));
+    assert_eq!(
+        (&deleted["source"], &deleted["context"]),
+        (&json!("/1.0/images/aliases/x"), &Value::Null)
+    );
 }
 
 #[test]
 fn changed_settings_are_told() {
     let daemon = Lximaged::start();
     let mut events = Events::listen(&daemon, "?type=lifecycle");
-    daemon.patch("/1.0", &json!({"config": {"user.x": "1"}})).is_done();
+    daemon
+        .patch("/1.0", &json!({"config": {"user.x": "1"}}))
+        .is_done();
     assert_eq!(action(&mut events, "config-updated")["source"], "/1.0");
 }
 
@@ -112,7 +136,9 @@ fn requests_are_told_as_logging() {
 #[test]
 fn a_listener_hears_only_its_project() {
     let daemon = Lximaged::start();
-    daemon.post("/1.0/projects", &json!({"name": "p1"})).is_created("/1.0/projects/p1");
+    daemon
+        .post("/1.0/projects", &json!({"name": "p1"}))
+        .is_created("/1.0/projects/p1");
     let mut here = Events::listen(&daemon, "?type=lifecycle");
     let mut there = Events::listen(&daemon, "?type=lifecycle&project=p1");
     let mut everywhere = Events::listen(&daemon, "?type=lifecycle&all-projects=true");
@@ -120,10 +146,17 @@ fn a_listener_hears_only_its_project() {
     let found = fingerprint_of(&daemon.finished(&daemon.send(&request)));
     let created = there.action("image-created");
     let source = format!("/1.0/images/{found}?project=p1");
-    assert_eq!((&created["project"], &created["metadata"]["source"]), (&json!("p1"), &json!(source)));
+    assert_eq!(
+        (&created["project"], &created["metadata"]["source"]),
+        (&json!("p1"), &json!(source))
+    );
     assert_eq!(everywhere.action("image-created")["project"], "p1");
     daemon.import(&images::container("b"));
-    assert_eq!(here.action("image-created")["project"], "default", "the first it hears of");
+    assert_eq!(
+        here.action("image-created")["project"],
+        "default",
+        "the first it hears of"
+    );
 }
 
 #[test]
@@ -132,7 +165,12 @@ fn a_listener_hears_only_its_types() {
     let mut events = Events::listen(&daemon, "?type=lifecycle");
     daemon.import(&images::container("a"));
     events.action("image-created");
-    assert!(events.seen().iter().all(|event| event["type"] == "lifecycle"));
+    assert!(
+        events
+            .seen()
+            .iter()
+            .all(|event| event["type"] == "lifecycle")
+    );
 }
 
 #[test]
@@ -153,18 +191,28 @@ fn a_bad_listener_is_refused() {
     let daemon = Lximaged::start();
     let text = "\"bogus\" isn't a supported event type";
     daemon.get("/1.0/events?type=bogus").is_error(500, text);
-    daemon.get("/1.0/events?project=nope").is_error(500, "Project not found");
+    daemon
+        .get("/1.0/events?project=nope")
+        .is_error(500, "Project not found");
     let text = "Cannot specify a project when requesting all projects";
-    daemon.get("/1.0/events?project=default&all-projects=true").is_error(500, text);
+    daemon
+        .get("/1.0/events?project=default&all-projects=true")
+        .is_error(500, text);
 }
 
 #[test]
 fn a_request_that_is_no_websocket_is_refused() {
     let daemon = Lximaged::start();
     let answer = daemon.get("/1.0/events");
-    assert_eq!((answer.status, answer.text()), (400, "Bad Request\n".to_owned()));
+    assert_eq!(
+        (answer.status, answer.text()),
+        (400, "Bad Request\n".to_owned())
+    );
     assert_eq!(answer.header("sec-websocket-version"), Some("13"));
-    assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
 }
 
 #[test]

@@ -25,8 +25,14 @@ fn an_export_is_the_uploaded_file_with_its_headers() {
     let (daemon, found, packed) = with_image();
     let answer = daemon.export(&found).answer;
     assert_eq!(answer.body, packed);
-    assert_eq!(answer.header("content-type"), Some("application/octet-stream"));
-    assert_eq!(answer.header("content-length"), Some(packed.len().to_string().as_str()));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/octet-stream")
+    );
+    assert_eq!(
+        answer.header("content-length"),
+        Some(packed.len().to_string().as_str())
+    );
     assert_eq!(answer.header("accept-ranges"), Some("bytes"));
     let name = format!("inline;filename={found}.tar");
     assert_eq!(answer.header("content-disposition"), Some(name.as_str()));
@@ -46,7 +52,10 @@ fn a_range_gives_that_part() {
     for (header, range) in ranges {
         let answer = get(&daemon, &found, "Range", header);
         let content = format!("bytes {}-{}/{}", range.start, range.end - 1, packed.len());
-        assert_eq!((answer.status, answer.header("content-range")), (206, Some(content.as_str())));
+        assert_eq!(
+            (answer.status, answer.header("content-range")),
+            (206, Some(content.as_str()))
+        );
         assert_eq!(answer.body, &packed[range], "{header}");
     }
 }
@@ -57,10 +66,16 @@ fn several_ranges_come_as_parts() {
     let answer = get(&daemon, &found, "Range", "bytes=0-1,5-6");
     assert_eq!(answer.status, 206);
     let content_type = answer.header("content-type").unwrap();
-    let boundary = content_type.strip_prefix("multipart/byteranges; boundary=").unwrap();
+    let boundary = content_type
+        .strip_prefix("multipart/byteranges; boundary=")
+        .unwrap();
     let parts = Multipart::parse(&answer.body, boundary);
     assert_eq!(parts[1].bytes, &packed[5..7]);
-    assert!(parts[1].headers.contains(&format!("Content-Range: bytes 5-6/{}", packed.len())));
+    assert!(
+        parts[1]
+            .headers
+            .contains(&format!("Content-Range: bytes 5-6/{}", packed.len()))
+    );
 }
 
 #[test]
@@ -76,7 +91,10 @@ fn a_range_beyond_the_end_cannot_be_satisfied() {
     assert_eq!(answer.text(), "invalid range: failed to overlap\n");
     for malformed in ["bytes=5-2", "bytes=x", "items=0-1"] {
         let answer = get(&daemon, &found, "Range", malformed);
-        assert_eq!((answer.status, answer.text()), (416, "invalid range\n".to_owned()));
+        assert_eq!(
+            (answer.status, answer.text()),
+            (416, "invalid range\n".to_owned())
+        );
     }
 }
 
@@ -85,19 +103,36 @@ fn ranges_larger_than_the_file_give_the_file() {
     let (daemon, found, packed) = with_image();
     for header in ["bytes=0-,0-,0-", "bytes="] {
         let answer = get(&daemon, &found, "Range", header);
-        assert_eq!((answer.status, answer.body.len()), (200, packed.len()), "{header}");
+        assert_eq!(
+            (answer.status, answer.body.len()),
+            (200, packed.len()),
+            "{header}"
+        );
     }
 }
 
 #[test]
 fn an_unchanged_image_is_not_sent_again() {
     let (daemon, found, _) = with_image();
-    let modified = daemon.export(&found).answer.header("last-modified").unwrap().to_owned();
+    let modified = daemon
+        .export(&found)
+        .answer
+        .header("last-modified")
+        .unwrap()
+        .to_owned();
     let same = get(&daemon, &found, "If-Modified-Since", &modified);
     assert_eq!((same.status, same.body.len()), (304, 0));
-    let older = get(&daemon, &found, "If-Modified-Since", "Mon, 01 Jan 2001 00:00:00 GMT");
+    let older = get(
+        &daemon,
+        &found,
+        "If-Modified-Since",
+        "Mon, 01 Jan 2001 00:00:00 GMT",
+    );
     assert_eq!(older.status, 200);
-    assert_eq!(get(&daemon, &found, "If-Modified-Since", "yesterday").status, 200);
+    assert_eq!(
+        get(&daemon, &found, "If-Modified-Since", "yesterday").status,
+        200
+    );
     assert_eq!(get(&daemon, &found, "If-None-Match", "*").status, 304);
     assert_eq!(get(&daemon, &found, "If-None-Match", "\"x\"").status, 200);
 }
@@ -108,7 +143,12 @@ fn a_failed_condition_sends_nothing() {
         return;
     }
     let (daemon, found, _) = with_image();
-    let older = get(&daemon, &found, "If-Unmodified-Since", "Mon, 01 Jan 2001 00:00:00 GMT");
+    let older = get(
+        &daemon,
+        &found,
+        "If-Unmodified-Since",
+        "Mon, 01 Jan 2001 00:00:00 GMT",
+    );
     assert_eq!((older.status, older.body.len()), (412, 0));
     assert_eq!(get(&daemon, &found, "If-Match", "\"x\"").status, 412);
     assert_eq!(get(&daemon, &found, "If-Match", "*").status, 200);
@@ -117,7 +157,12 @@ fn a_failed_condition_sends_nothing() {
 #[test]
 fn a_range_holds_only_for_the_version_it_names() {
     let (daemon, found, packed) = with_image();
-    let modified = daemon.export(&found).answer.header("last-modified").unwrap().to_owned();
+    let modified = daemon
+        .export(&found)
+        .answer
+        .header("last-modified")
+        .unwrap()
+        .to_owned();
     let request = Request::new("GET", &format!("/1.0/images/{found}/export"));
     let request = request.header("Range", "bytes=0-9");
     let same = daemon.send(&request.clone().header("If-Range", &modified));
@@ -129,12 +174,20 @@ fn a_range_holds_only_for_the_version_it_names() {
 #[test]
 fn a_split_image_is_exported_as_two_parts() {
     let daemon = Lximaged::start();
-    let (metadata, rootfs) = (images::xz(&images::metadata_tar("a")), images::rootfs_tar("a"));
+    let (metadata, rootfs) = (
+        images::xz(&images::metadata_tar("a")),
+        images::rootfs_tar("a"),
+    );
     let parts = Multipart::split(&metadata, "rootfs", &rootfs);
     let found = fingerprint_of(&daemon.import_parts(&parts));
     let answer = daemon.export(&found).answer;
     assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
-    let boundary = answer.header("content-type").unwrap().split('=').next_back().unwrap();
+    let boundary = answer
+        .header("content-type")
+        .unwrap()
+        .split('=')
+        .next_back()
+        .unwrap();
     assert_eq!(boundary.len(), 60);
     let part = |name: &str, filename: String, bytes: Vec<u8>| Part {
         headers: vec![
@@ -156,7 +209,12 @@ fn the_root_of_a_virtual_machine_is_exported_as_a_disk() {
     let parts = Multipart::split(&images::metadata_tar("a"), "rootfs.img", &images::qcow2());
     let found = fingerprint_of(&daemon.import_parts(&parts));
     let answer = daemon.export(&found).answer;
-    let boundary = answer.header("content-type").unwrap().split('=').next_back().unwrap();
+    let boundary = answer
+        .header("content-type")
+        .unwrap()
+        .split('=')
+        .next_back()
+        .unwrap();
     let parts = Multipart::parse(&answer.body, boundary);
     let disposition =
         format!("Content-Disposition: form-data; name=\"rootfs.img\"; filename=\"{found}.qcow2\"");

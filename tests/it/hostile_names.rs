@@ -10,7 +10,16 @@ use crate::support::{
 const ESCAPE: &str = "lxiescape";
 
 fn names() -> Vec<String> {
-    let names = ["../@", "/tmp/@", "a/../../@", "..%2f..%2f@", "@%00", "@/", "./@", "@\u{fffd}"];
+    let names = [
+        "../@",
+        "/tmp/@",
+        "a/../../@",
+        "..%2f..%2f@",
+        "@%00",
+        "@/",
+        "./@",
+        "@\u{fffd}",
+    ];
     let mut names: Vec<String> = names.iter().map(|name| name.replace('@', ESCAPE)).collect();
     names.push(format!("{ESCAPE}{}", "x".repeat(300)));
     names
@@ -25,13 +34,17 @@ fn never_a_file(act: impl Fn(&Lximaged, &str)) {
         act(&daemon, &name);
     }
     let opened = strace.detach();
-    let escaped: Vec<_> = opened.lines().filter(|line| line.contains(ESCAPE)).collect();
+    let escaped: Vec<_> = opened
+        .lines()
+        .filter(|line| line.contains(ESCAPE))
+        .collect();
     assert!(escaped.is_empty(), "{escaped:#?}");
     daemon.get("/1.0").metadata();
 }
 
 fn encoded(name: &str) -> String {
-    name.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    let digits: Vec<_> = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    digits.concat()
 }
 
 #[test]
@@ -49,7 +62,8 @@ fn as_a_fingerprint() {
 fn as_the_fingerprint_of_an_upload() {
     never_a_file(|daemon, name| {
         let name = name.replace(['\0', '\u{fffd}'], "x");
-        let operation = daemon.import_with(&images::container("a"), &[("X-LXD-fingerprint", &name)]);
+        let operation =
+            daemon.import_with(&images::container("a"), &[("X-LXD-fingerprint", &name)]);
         assert_eq!(operation["status"], "Failure");
         let body = json!({"source": {"mode": "push", "type": "image", "fingerprint": name}});
         daemon.post("/1.0/images", &body);
@@ -67,9 +81,13 @@ fn as_a_file_name() {
             .part("rootfs", &header, b"root");
         daemon.import_parts(&parts);
         let found = fingerprint(&[&packed]);
-        assert!(daemon.export(&found).answer.header("content-disposition").is_some_and(
-            |disposition| disposition == format!("inline;filename={found}.tar"),
-        ));
+        assert!(
+            daemon
+                .export(&found)
+                .answer
+                .header("content-disposition")
+                .is_some_and(|disposition| disposition == format!("inline;filename={found}.tar"),)
+        );
     });
 }
 
@@ -77,7 +95,10 @@ fn as_a_file_name() {
 fn as_an_alias() {
     never_a_file(|daemon, name| {
         let found = daemon.import(&images::container(name));
-        daemon.post("/1.0/images/aliases", &json!({"name": name, "target": found}));
+        daemon.post(
+            "/1.0/images/aliases",
+            &json!({"name": name, "target": found}),
+        );
         daemon.get(&format!("/1.0/images/aliases/{}", encoded(name)));
         daemon.post("/1.0/images/aliases", &json!({"name": "x", "target": name}));
     });
@@ -86,7 +107,12 @@ fn as_an_alias() {
 #[test]
 fn as_a_project() {
     never_a_file(|daemon, name| {
-        assert_eq!(daemon.post("/1.0/projects", &json!({"name": format!("{name}/")})).status, 400);
+        assert_eq!(
+            daemon
+                .post("/1.0/projects", &json!({"name": format!("{name}/")}))
+                .status,
+            400
+        );
         daemon.get(&format!("/1.0/images?project={}", encoded(name)));
         daemon.get(&format!("/1.0/projects/{}", encoded(name)));
         let path = format!("/1.0/images?project={}", encoded(name));
@@ -108,7 +134,12 @@ fn as_a_profile_or_an_operation() {
 #[test]
 fn bytes_that_are_no_text_are_answered() {
     let daemon = Lximaged::start();
-    for path in ["/1.0/images/%ff", "/1.0/images/aliases/%ff%fe", "/1.0/projects/%80", "/%ff"] {
+    for path in [
+        "/1.0/images/%ff",
+        "/1.0/images/aliases/%ff%fe",
+        "/1.0/projects/%80",
+        "/%ff",
+    ] {
         assert_eq!(daemon.get(path).status, 404, "{path}");
     }
 }

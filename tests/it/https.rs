@@ -17,11 +17,20 @@ fn strangers_see_a_reduced_server() {
     let (daemon, anonymous) = listening();
     let server = anonymous.get("/1.0").metadata().clone();
     let keys: Vec<_> = server.as_object().unwrap().keys().cloned().collect();
-    let expected =
-        ["api_extensions", "api_status", "api_version", "auth", "public", "auth_methods"];
+    let expected = [
+        "api_extensions",
+        "api_status",
+        "api_version",
+        "auth",
+        "public",
+        "auth_methods",
+    ];
     assert_eq!(keys, expected);
     assert_eq!(server["auth"], "untrusted");
-    assert_eq!(server["api_extensions"], daemon.get("/1.0").metadata()["api_extensions"]);
+    assert_eq!(
+        server["api_extensions"],
+        daemon.get("/1.0").metadata()["api_extensions"]
+    );
     assert_eq!(anonymous.get("/").metadata(), &json!(["/1.0"]));
 }
 
@@ -30,7 +39,9 @@ fn an_unknown_certificate_is_as_good_as_none() {
     let daemon = Lximaged::start();
     let stranger = Lximaged::stranger(daemon.listen());
     assert_eq!(stranger.get("/1.0").metadata()["auth"], "untrusted");
-    stranger.get("/1.0/operations").is_error(403, "not authorized");
+    stranger
+        .get("/1.0/operations")
+        .is_error(403, "not authorized");
 }
 
 #[test]
@@ -43,9 +54,17 @@ fn strangers_see_public_images_only() {
     assert_eq!(anonymous.get("/1.0/images").metadata(), &urls);
     let list = anonymous.get("/1.0/images?recursion=1").metadata().clone();
     assert_eq!(list, json!([daemon.image(&public)]));
-    assert_eq!(anonymous.get(&format!("/1.0/images/{public}/export")).body, packed);
+    assert_eq!(
+        anonymous.get(&format!("/1.0/images/{public}/export")).body,
+        packed
+    );
     assert_eq!(anonymous.get(&format!("/1.0/images/{private}")).status, 404);
-    assert_eq!(anonymous.get(&format!("/1.0/images/{private}/export")).status, 404);
+    assert_eq!(
+        anonymous
+            .get(&format!("/1.0/images/{private}/export"))
+            .status,
+        404
+    );
 }
 
 #[test]
@@ -56,8 +75,12 @@ fn strangers_find_aliases_of_public_images_only() {
     daemon.alias("public", &public);
     let alias = anonymous.get("/1.0/images/aliases/public");
     assert_eq!(alias.metadata()["target"], public.as_str());
-    anonymous.get("/1.0/images/aliases/private").is_error(404, "Image alias not found");
-    anonymous.get("/1.0/images/aliases").is_error(403, "not authorized");
+    anonymous
+        .get("/1.0/images/aliases/private")
+        .is_error(404, "Image alias not found");
+    anonymous
+        .get("/1.0/images/aliases")
+        .is_error(403, "not authorized");
 }
 
 #[test]
@@ -70,7 +93,10 @@ fn strangers_cannot_write() {
         anonymous.put(&path, &json!({})),
         anonymous.patch(&path, &json!({})),
         anonymous.delete(&path),
-        anonymous.post("/1.0/images/aliases", &json!({"name": "x", "target": found})),
+        anonymous.post(
+            "/1.0/images/aliases",
+            &json!({"name": "x", "target": found}),
+        ),
         anonymous.post(&format!("{path}/secret"), &json!({})),
         anonymous.put("/1.0", &json!({})),
         anonymous.get("/1.0/events"),
@@ -89,21 +115,33 @@ fn the_start_of_a_private_fingerprint_reveals_nothing() {
     let (daemon, anonymous) = listening();
     let found = daemon.import(&images::container("a"));
     for name in [&found, &found[..12], "0"] {
-        anonymous.get(&format!("/1.0/images/{name}")).is_error(404, "Image not found");
+        anonymous
+            .get(&format!("/1.0/images/{name}"))
+            .is_error(404, "Image not found");
     }
 }
 
 #[test]
 fn a_request_in_the_clear_is_answered_at_once() {
     let (daemon, anonymous) = listening();
-    let Client::Tls(address, _) = anonymous else { unreachable!() };
+    let Client::Tls(address, _) = anonymous else {
+        unreachable!()
+    };
     let mut stream = Client::Tcp(address).stream().unwrap();
-    stream.write_all(b"GET /1.0 HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    stream
+        .write_all(b"GET /1.0 HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
     let mut answer = String::new();
     // The daemon may close before it has read everything; what it said has come all the same.
     drop(stream.read_to_string(&mut answer));
-    assert!(answer.starts_with("HTTP/1.0 400 Bad Request\r\n"), "{answer}");
-    assert!(answer.ends_with("\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.0 400 Bad Request\r\n"),
+        "{answer}"
+    );
+    assert!(
+        answer.ends_with("\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"),
+        "{answer}"
+    );
     drop(daemon);
 }
 
@@ -114,7 +152,10 @@ fn a_moved_listener_is_closed_at_the_old_address() {
     let body = json!({"config": {"core.https_address": address.to_string()}});
     daemon.patch("/1.0", &body).is_done();
     Lximaged::anonymous(address).get("/1.0").metadata();
-    assert!(anonymous.connect().is_err(), "nobody listens there any more");
+    assert!(
+        anonymous.connect().is_err(),
+        "nobody listens there any more"
+    );
     let addresses = daemon.get("/1.0").metadata()["environment"]["addresses"].clone();
     assert_eq!(addresses, json!([address.to_string()]));
 }
@@ -122,9 +163,14 @@ fn a_moved_listener_is_closed_at_the_old_address() {
 #[test]
 fn an_unset_listener_is_closed() {
     let (daemon, anonymous) = listening();
-    daemon.patch("/1.0", &json!({"config": {"core.https_address": ""}})).is_done();
+    daemon
+        .patch("/1.0", &json!({"config": {"core.https_address": ""}}))
+        .is_done();
     assert!(anonymous.connect().is_err());
-    assert_eq!(daemon.get("/1.0").metadata()["environment"]["addresses"], json!([]));
+    assert_eq!(
+        daemon.get("/1.0").metadata()["environment"]["addresses"],
+        json!([])
+    );
 }
 
 #[test]
@@ -136,7 +182,9 @@ fn the_listener_comes_back_with_the_daemon_and_keeps_its_certificate() {
     };
     let before = certificate(&daemon);
     daemon.restart();
-    assert!(soon(crate::support::PATIENCE, || anonymous.connect().is_ok()));
+    assert!(soon(crate::support::PATIENCE, || anonymous
+        .connect()
+        .is_ok()));
     anonymous.get("/1.0").metadata();
     assert_eq!(certificate(&daemon), before);
 }

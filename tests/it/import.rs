@@ -18,7 +18,10 @@ fn imports(packed: &[u8], suffix: &str) {
     let exported = daemon.export(&found);
     assert_eq!(exported.files, [packed]);
     let disposition = format!("inline;filename={found}{suffix}");
-    assert_eq!(exported.answer.header("content-disposition"), Some(disposition.as_str()));
+    assert_eq!(
+        exported.answer.header("content-disposition"),
+        Some(disposition.as_str())
+    );
 }
 
 #[test]
@@ -57,7 +60,10 @@ fn a_squashfs_with_metadata_and_root_is_an_image() {
         return;
     }
     let metadata = images::metadata("a");
-    let files = [("metadata.yaml", metadata.as_str()), ("rootfs/hello", "hello\n")];
+    let files = [
+        ("metadata.yaml", metadata.as_str()),
+        ("rootfs/hello", "hello\n"),
+    ];
     imports(&images::squashfs(&files), ".squashfs");
 }
 
@@ -95,8 +101,19 @@ fn an_imported_image_is_shown_with_every_field() {
         "uploaded_at": image["uploaded_at"],
     });
     assert_eq!(image, expected);
-    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&image), keys(&expected), "the keys come in LXD's order");
+    let keys = |value: &serde_json::Value| {
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        keys(&image),
+        keys(&expected),
+        "the keys come in LXD's order"
+    );
 }
 
 #[test]
@@ -127,17 +144,24 @@ fn headers_make_it_public_and_add_properties() {
         ("X-LXD-properties", "os=Other&note=a+b%26c"),
         ("X-LXD-properties", "os=Third&more=1"),
     ];
-    let image = daemon.image(&fingerprint_of(&daemon.import_with(&images::container("a"), &headers)));
+    let image = daemon.image(&fingerprint_of(
+        &daemon.import_with(&images::container("a"), &headers),
+    ));
     assert_eq!(image["public"], true);
     assert_eq!(image["properties"]["note"], "a b&c");
-    assert_eq!(image["properties"]["description"], "image a", "what was there stays");
+    assert_eq!(
+        image["properties"]["description"], "image a",
+        "what was there stays"
+    );
 }
 
 #[test]
 fn an_odd_file_name_is_kept_as_it_came() {
     let daemon = Lximaged::start();
     let headers = [("X-LXD-filename", "../a/b c.tar")];
-    let image = daemon.image(&fingerprint_of(&daemon.import_with(&images::container("a"), &headers)));
+    let image = daemon.image(&fingerprint_of(
+        &daemon.import_with(&images::container("a"), &headers),
+    ));
     assert_eq!(image["filename"], "../a/b c.tar");
 }
 
@@ -159,7 +183,14 @@ fn another_fingerprint_than_announced_is_refused() {
     let found = fingerprint(&[&packed]);
     let text = format!("fingerprints don't match, got {found} expected {announced}");
     assert_eq!(refusal(&operation), text);
-    daemon.get("/1.0/images").metadata().as_array().unwrap().is_empty().then_some(()).unwrap();
+    daemon
+        .get("/1.0/images")
+        .metadata()
+        .as_array()
+        .unwrap()
+        .is_empty()
+        .then_some(())
+        .unwrap();
 }
 
 #[test]
@@ -170,7 +201,10 @@ fn the_same_image_twice_is_refused_and_stays_as_it_was() {
     daemon.alias("mine", &found);
     let before = daemon.image(&found);
     let again = daemon.import_with(&packed, &[("X-LXD-public", "true")]);
-    assert_eq!(refusal(&again), "Image with same fingerprint already exists");
+    assert_eq!(
+        refusal(&again),
+        "Image with same fingerprint already exists"
+    );
     assert_eq!(again["metadata"]["fingerprint"], found.as_str());
     assert_eq!(daemon.image(&found), before);
 }
@@ -183,7 +217,10 @@ fn properties_may_come_from_the_header_alone() {
     let daemon = Lximaged::start();
     let packed = images::unified("architecture: x86_64\ncreation_date: 1577836800\n");
     let operation = daemon.import_with(&packed, &[("X-LXD-properties", "os=Header")]);
-    assert_eq!(daemon.image(&fingerprint_of(&operation))["properties"], json!({"os": "Header"}));
+    assert_eq!(
+        daemon.image(&fingerprint_of(&operation))["properties"],
+        json!({"os": "Header"})
+    );
 }
 
 #[test]

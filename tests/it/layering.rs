@@ -23,19 +23,37 @@ const BEHIND_SERVICES: &[&str] = &["db", "store", "remote", "pool"];
 
 /// Rooms of one height that know each other all the same: values know values, and the command
 /// line starts the daemon.
-const NEIGHBOURS: &[&str] = &["error", "clock", "config", "api", "image", "template", "daemon", "cli"];
+const NEIGHBOURS: &[&str] = &[
+    "error", "clock", "config", "api", "image", "template", "daemon", "cli",
+];
 
 /// What only some rooms may write, and why.
 const RESERVED: &[(&[&str], &[&str], &str)] = &[
     (&["sqlx::"], &["db"], "only db speaks SQL"),
     (
-        &["tokio::spawn", "task::spawn", "thread::spawn", "spawn_blocking", "Handle::current"],
+        &[
+            "tokio::spawn",
+            "task::spawn",
+            "thread::spawn",
+            "spawn_blocking",
+            "Handle::current",
+        ],
         &["tasks"],
         "only tasks spawns, so that shutdown waits for it",
     ),
-    (&["axum::"], &["http", "web", "daemon"], "only http knows axum"),
     (
-        &["fs::rename", "renameat", "remove_file", "unlinkat", "remove_dir_all"],
+        &["axum::"],
+        &["http", "web", "daemon"],
+        "only http knows axum",
+    ),
+    (
+        &[
+            "fs::rename",
+            "renameat",
+            "remove_file",
+            "unlinkat",
+            "remove_dir_all",
+        ],
         &["store", "pool"],
         "only store renames and unlinks image files",
     ),
@@ -45,8 +63,14 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
 const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// How SQL looks in a string.
-const SQL: &[&str] =
-    &["SELECT ", "INSERT INTO ", "DELETE FROM ", "CREATE TABLE ", "PRAGMA ", "BEGIN IMMEDIATE"];
+const SQL: &[&str] = &[
+    "SELECT ",
+    "INSERT INTO ",
+    "DELETE FROM ",
+    "CREATE TABLE ",
+    "PRAGMA ",
+    "BEGIN IMMEDIATE",
+];
 
 struct File {
     path: String,
@@ -62,7 +86,11 @@ fn files() -> Vec<File> {
         .map(|source| {
             let inside = source.path.trim_start_matches("src/");
             let room = inside.split(['/', '.']).next().unwrap().to_owned();
-            File { room, parts: source.parts(), path: source.path }
+            File {
+                room,
+                parts: source.parts(),
+                path: source.path,
+            }
         })
         .collect()
 }
@@ -73,14 +101,22 @@ fn height(room: &str) -> Option<usize> {
 
 /// The rooms that a file names after `crate::`, in paths and in groups.
 fn imports(code: &str) -> BTreeSet<String> {
-    code.split("crate::").skip(1).flat_map(first_names).collect()
+    code.split("crate::")
+        .skip(1)
+        .flat_map(first_names)
+        .collect()
 }
 
 fn first_names(path: &str) -> Vec<String> {
     let name = |text: &str| -> String {
-        text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+        text.trim_start()
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect()
     };
-    let Some(group) = path.strip_prefix('{') else { return vec![name(path)] };
+    let Some(group) = path.strip_prefix('{') else {
+        return vec![name(path)];
+    };
     let mut depth = 0;
     let mut names = vec![name(group)];
     for (at, character) in group.char_indices() {
@@ -96,7 +132,9 @@ fn first_names(path: &str) -> Vec<String> {
 }
 
 fn may_import(from: &str, to: &str) -> bool {
-    let (Some(here), Some(there)) = (height(from), height(to)) else { return false };
+    let (Some(here), Some(there)) = (height(from), height(to)) else {
+        return false;
+    };
     let skips_services = matches!(from, "http" | "web") && BEHIND_SERVICES.contains(&to);
     let level = here == there && NEIGHBOURS.contains(&from) && NEIGHBOURS.contains(&to);
     from == to || ((there < here || level) && !skips_services)
@@ -104,8 +142,10 @@ fn may_import(from: &str, to: &str) -> bool {
 
 #[test]
 fn every_room_has_its_place() {
-    let strangers: Vec<_> =
-        files().into_iter().filter(|file| height(&file.room).is_none()).collect();
+    let strangers: Vec<_> = files()
+        .into_iter()
+        .filter(|file| height(&file.room).is_none())
+        .collect();
     let paths: Vec<_> = strangers.iter().map(|file| &file.path).collect();
     assert!(paths.is_empty(), "rooms without a layer: {paths:?}");
 }
@@ -117,7 +157,10 @@ fn imports_go_down() {
         for import in imports(&file.parts.code) {
             // A name that is no room is the crate's own function or macro.
             if height(&import).is_some() && !may_import(&file.room, &import) {
-                broken.push(format!("{}: {} must not import {import}", file.path, file.room));
+                broken.push(format!(
+                    "{}: {} must not import {import}",
+                    file.path, file.room
+                ));
             }
         }
     }
@@ -134,11 +177,15 @@ fn no_two_rooms_import_each_other() {
     }
     while let Some(leaf) = graph.keys().find(|room| graph[*room].is_empty()).cloned() {
         graph.remove(&leaf);
-        graph.values_mut().for_each(|imports| drop(imports.remove(&leaf)));
+        for imports in graph.values_mut() {
+            imports.remove(&leaf);
+        }
     }
     graph.retain(|_, imports| !imports.is_empty());
     let rooms: BTreeSet<_> = graph.keys().cloned().collect();
-    graph.values_mut().for_each(|imports| imports.retain(|room| rooms.contains(room)));
+    for imports in graph.values_mut() {
+        imports.retain(|room| rooms.contains(room));
+    }
     assert!(graph.is_empty(), "these import each other: {graph:#?}");
 }
 
@@ -159,10 +206,13 @@ fn what_is_reserved_to_a_room_is_done_there_only() {
     for file in files() {
         for (words, rooms, why) in RESERVED {
             let excused = |word: &str| {
-                EXCEPTIONS.iter().any(|(path, what, _)| *path == file.path && *what == word)
+                EXCEPTIONS
+                    .iter()
+                    .any(|(path, what, _)| *path == file.path && *what == word)
             };
             let found = words.iter().filter(|word| file.parts.code.contains(**word));
-            for word in found.filter(|word| !rooms.contains(&file.room.as_str()) && !excused(word)) {
+            for word in found.filter(|word| !rooms.contains(&file.room.as_str()) && !excused(word))
+            {
                 broken.push(format!("{}: {word} ({why})", file.path));
             }
         }
@@ -174,9 +224,13 @@ fn what_is_reserved_to_a_room_is_done_there_only() {
 fn exceptions_are_still_needed() {
     let files = files();
     let needed = |path: &str, word: &str| {
-        files.iter().any(|file| file.path == path && file.parts.code.contains(word))
+        files
+            .iter()
+            .any(|file| file.path == path && file.parts.code.contains(word))
     };
-    let idle: Vec<_> =
-        EXCEPTIONS.iter().filter(|(path, word, _)| !needed(path, word)).collect();
+    let idle: Vec<_> = EXCEPTIONS
+        .iter()
+        .filter(|(path, word, _)| !needed(path, word))
+        .collect();
     assert!(idle.is_empty(), "{idle:#?}");
 }

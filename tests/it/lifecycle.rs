@@ -10,15 +10,16 @@ use std::{
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{
-    Lximaged, Options, PATIENCE, Request, against_lxd, beyond_lxd, images, soon,
-};
+use crate::support::{Lximaged, Options, PATIENCE, Request, against_lxd, beyond_lxd, images, soon};
 
 /// Runs the binary with these arguments beside the daemon, to its end.
 fn run(daemon: &Lximaged, args: &[&str]) -> Output {
     let command = daemon.command(args);
     let mut limited = Command::new("timeout");
-    limited.arg("20").arg(command.get_program()).args(command.get_args());
+    limited
+        .arg("20")
+        .arg(command.get_program())
+        .args(command.get_args());
     for (name, value) in command.get_envs() {
         limited.env(name, value.unwrap_or_default());
     }
@@ -36,7 +37,10 @@ fn begin_upload(daemon: &Lximaged) -> crate::support::http::Connection {
     let head = b"POST /1.0/images HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nbegin";
     connection.write(head).unwrap();
     let place = if against_lxd() { "images" } else { "staging" };
-    assert!(soon(PATIENCE, || !daemon.names(place).is_empty()), "the upload has begun");
+    assert!(
+        soon(PATIENCE, || !daemon.names(place).is_empty()),
+        "the upload has begun"
+    );
     connection
 }
 
@@ -47,7 +51,11 @@ fn a_second_daemon_on_the_directory_is_refused() {
     let second = run(&daemon, &[]);
     assert!(!second.status.success());
     assert_ne!(second.status.code(), Some(124), "it should end, not hang");
-    assert!(said(&second).contains("already running"), "{}", said(&second));
+    assert!(
+        said(&second).contains("already running"),
+        "{}",
+        said(&second)
+    );
     daemon.image(&found);
 }
 
@@ -71,7 +79,11 @@ fn sigterm_ends_an_idle_daemon_at_once() {
     let mut daemon = Lximaged::start();
     let began = Instant::now();
     daemon.stop();
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[test]
@@ -96,7 +108,10 @@ fn a_second_signal_cuts_what_still_runs() {
     let _upload = begin_upload(&daemon);
     daemon.signal(Signal::TERM);
     daemon.signal(Signal::TERM);
-    assert!(soon(Duration::from_secs(3), || !daemon.is_running()), "it ends at once");
+    assert!(
+        soon(Duration::from_secs(3), || !daemon.is_running()),
+        "it ends at once"
+    );
     daemon.kill9();
     daemon.boot();
 }
@@ -116,9 +131,14 @@ fn a_killed_upload_is_swept_at_the_next_start() {
 fn tokens_end_with_the_daemon() {
     let mut daemon = Lximaged::start();
     let found = daemon.import(&images::container("a"));
-    daemon.post(&format!("/1.0/images/{found}/secret"), &json!({})).operation();
+    daemon
+        .post(&format!("/1.0/images/{found}/secret"), &json!({}))
+        .operation();
     daemon.restart();
-    assert_eq!(daemon.get("/1.0/operations").metadata().get("running"), None);
+    assert_eq!(
+        daemon.get("/1.0/operations").metadata().get("running"),
+        None
+    );
 }
 
 #[test]
@@ -135,14 +155,21 @@ fn a_database_from_a_newer_version_is_refused_untouched() {
                   installed_on, success, checksum, execution_time FROM _sqlx_migrations LIMIT 1')\n\
                   c.execute('PRAGMA user_version = 999999')\n\
                   c.commit()\nc.execute('PRAGMA wal_checkpoint(TRUNCATE)')\n";
-    let made = Command::new("python3").args(["-c", script]).arg(&database).output().unwrap();
+    let made = Command::new("python3")
+        .args(["-c", script])
+        .arg(&database)
+        .output()
+        .unwrap();
     assert!(made.status.success(), "{}", said(&made));
     let before = (fs::read(&database).unwrap(), daemon.names("images"));
     let output = run(&daemon, &[]);
     assert!(!output.status.success());
     assert_ne!(output.status.code(), Some(124), "it should end, not start");
     assert!(said(&output).contains("newer"), "{}", said(&output));
-    assert_eq!((fs::read(&database).unwrap(), daemon.names("images")), before);
+    assert_eq!(
+        (fs::read(&database).unwrap(), daemon.names("images")),
+        before
+    );
 }
 
 #[test]
@@ -167,7 +194,9 @@ fn many_stray_files_are_set_aside_and_never_deleted() {
     }
     let mut daemon = Lximaged::start();
     daemon.stop();
-    let strays: Vec<String> = (10..42).map(|number| format!("{number}").repeat(32)).collect();
+    let strays: Vec<String> = (10..42)
+        .map(|number| format!("{number}").repeat(32))
+        .collect();
     for stray in &strays {
         fs::write(daemon.dir().join("images").join(stray), stray).unwrap();
     }
@@ -225,7 +254,14 @@ fn the_day_of_last_use_can_be_set_for_tests() {
     let daemon = Lximaged::start();
     let found = daemon.import(&images::container("a"));
     let when = "2020-02-03T04:05:06Z";
-    let args = ["debug", "set-last-used", "--project", "default", &found, when];
+    let args = [
+        "debug",
+        "set-last-used",
+        "--project",
+        "default",
+        &found,
+        when,
+    ];
     let output = run(&daemon, &args);
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(daemon.image(&found)["last_used_at"], when);
@@ -236,7 +272,11 @@ fn an_unknown_argument_is_refused() {
     let daemon = Options::default().prepare();
     let output = run(&daemon, &["--no-such-option"]);
     assert!(!output.status.success());
-    assert!(said(&output).contains("--no-such-option"), "{}", said(&output));
+    assert!(
+        said(&output).contains("--no-such-option"),
+        "{}",
+        said(&output)
+    );
 }
 
 #[test]

@@ -24,8 +24,18 @@ fn with_file() -> (Lximaged, Vec<u8>, String) {
 #[test]
 fn image_import_list_info_show_export_delete() {
     let (daemon, packed, found) = with_file();
-    let said = daemon.lxc(&["image", "import", "a.tar.gz", "--alias", "mine", "os=Client"]);
-    assert!(said.contains(&format!("Image imported with fingerprint: {found}")), "{said}");
+    let said = daemon.lxc(&[
+        "image",
+        "import",
+        "a.tar.gz",
+        "--alias",
+        "mine",
+        "os=Client",
+    ]);
+    assert!(
+        said.contains(&format!("Image imported with fingerprint: {found}")),
+        "{said}"
+    );
     let list = daemon.lxc(&["image", "list", "-f", "csv", "-c", "lfpt"]);
     assert_eq!(list, format!("mine,{},no,CONTAINER\n", &found[..12]));
     let info = daemon.lxc(&["image", "info", "mine"]);
@@ -46,7 +56,14 @@ fn split_image_import_and_export() {
     let rootfs = images::squashfs(&[("hello", "hello\n")]);
     fs::write(daemon.home().join("meta.tar.xz"), &metadata).unwrap();
     fs::write(daemon.home().join("root.squashfs"), &rootfs).unwrap();
-    daemon.lxc(&["image", "import", "meta.tar.xz", "root.squashfs", "--alias", "mine"]);
+    daemon.lxc(&[
+        "image",
+        "import",
+        "meta.tar.xz",
+        "root.squashfs",
+        "--alias",
+        "mine",
+    ]);
     daemon.lxc(&["image", "export", "mine", "out"]);
     assert_eq!(fs::read(daemon.home().join("out")).unwrap(), metadata);
     assert_eq!(fs::read(daemon.home().join("out.root")).unwrap(), rootfs);
@@ -57,7 +74,15 @@ fn virtual_machine_import() {
     let daemon = Lximaged::start();
     fs::write(daemon.home().join("meta.tar"), images::metadata_tar("a")).unwrap();
     fs::write(daemon.home().join("disk.qcow2"), images::qcow2()).unwrap();
-    daemon.lxc(&["image", "import", "meta.tar", "disk.qcow2", "--alias", "vm", "--public"]);
+    daemon.lxc(&[
+        "image",
+        "import",
+        "meta.tar",
+        "disk.qcow2",
+        "--alias",
+        "vm",
+        "--public",
+    ]);
     let list = daemon.lxc(&["image", "list", "-f", "csv", "-c", "lpt"]);
     assert_eq!(list, "vm,yes,VIRTUAL-MACHINE\n");
 }
@@ -67,9 +92,17 @@ fn directory_import() {
     let daemon = Lximaged::start();
     fs::create_dir_all(daemon.home().join("tree/rootfs/etc")).unwrap();
     fs::create_dir_all(daemon.home().join("tree/templates")).unwrap();
-    fs::write(daemon.home().join("tree/metadata.yaml"), images::metadata("a")).unwrap();
+    fs::write(
+        daemon.home().join("tree/metadata.yaml"),
+        images::metadata("a"),
+    )
+    .unwrap();
     daemon.lxc(&["image", "import", "tree", "--alias", "mine"]);
-    assert!(daemon.lxc(&["image", "info", "mine"]).contains("description: image a"));
+    assert!(
+        daemon
+            .lxc(&["image", "info", "mine"])
+            .contains("description: image a")
+    );
 }
 
 #[test]
@@ -101,7 +134,10 @@ fn image_properties_and_edit() {
     let (daemon, _, _) = with_file();
     daemon.lxc(&["image", "import", "a.tar.gz", "--alias", "mine"]);
     daemon.lxc(&["image", "set-property", "mine", "os", "New"]);
-    assert_eq!(daemon.lxc(&["image", "get-property", "mine", "os"]), "New\n");
+    assert_eq!(
+        daemon.lxc(&["image", "get-property", "mine", "os"]),
+        "New\n"
+    );
     daemon.lxc(&["image", "unset-property", "mine", "os"]);
     let said = daemon.lxc_fails(&["image", "get-property", "mine", "os"]);
     assert!(said.contains("Error: Property not found\n"), "{said}");
@@ -123,7 +159,10 @@ fn mistakes_are_told_in_the_daemons_words() {
     let (daemon, _, _) = with_file();
     daemon.lxc(&["image", "import", "a.tar.gz"]);
     let said = daemon.lxc_fails(&["image", "import", "a.tar.gz"]);
-    assert!(said.contains("Error: Image with same fingerprint already exists\n"), "{said}");
+    assert!(
+        said.contains("Error: Image with same fingerprint already exists\n"),
+        "{said}"
+    );
     let said = daemon.lxc_fails(&["image", "info", "nope"]);
     assert!(said.contains("Error: Image not found\n"), "{said}");
     let said = daemon.lxc_fails(&["image", "delete", "nope"]);
@@ -137,8 +176,15 @@ fn operation_list_show_delete() {
     let secret = daemon.post(&format!("/1.0/images/{found}/secret"), &json!({}));
     let id = secret.operation()["id"].as_str().unwrap();
     let list = daemon.lxc(&["operation", "list", "-f", "csv"]);
-    assert!(list.contains(&format!("{id},TOKEN,Image download token,RUNNING,YES,")), "{list}");
-    assert!(daemon.lxc(&["operation", "show", id]).contains("class: token\n"));
+    assert!(
+        list.contains(&format!("{id},TOKEN,Image download token,RUNNING,YES,")),
+        "{list}"
+    );
+    assert!(
+        daemon
+            .lxc(&["operation", "show", id])
+            .contains("class: token\n")
+    );
     daemon.lxc(&["operation", "delete", id]);
 }
 
@@ -146,27 +192,45 @@ fn operation_list_show_delete() {
 fn config_get_set_show() {
     let daemon = Lximaged::start();
     daemon.lxc(&["config", "set", "images.remote_cache_expiry", "3"]);
-    assert_eq!(daemon.lxc(&["config", "get", "images.remote_cache_expiry"]), "3\n");
+    assert_eq!(
+        daemon.lxc(&["config", "get", "images.remote_cache_expiry"]),
+        "3\n"
+    );
     let shown = daemon.lxc(&["config", "show"]);
     assert_eq!(shown, "config:\n  images.remote_cache_expiry: \"3\"\n");
     daemon.lxc(&["config", "unset", "images.remote_cache_expiry"]);
     assert_eq!(daemon.lxc(&["config", "show"]), "config: {}\n");
     let said = daemon.lxc_fails(&["config", "set", "images.remote_cache_expiry", "x"]);
-    assert!(said.contains("cannot set 'images.remote_cache_expiry' to 'x': invalid integer"), "{said}");
+    assert!(
+        said.contains("cannot set 'images.remote_cache_expiry' to 'x': invalid integer"),
+        "{said}"
+    );
 }
 
 #[test]
 fn storage_project_profile_and_network_lists() {
     let daemon = Lximaged::start();
     daemon.lxc(&["storage", "create", "one", "dir"]);
-    assert!(daemon.lxc(&["storage", "list", "-f", "csv"]).starts_with("one,dir,"));
+    assert!(
+        daemon
+            .lxc(&["storage", "list", "-f", "csv"])
+            .starts_with("one,dir,")
+    );
     daemon.lxc(&["storage", "delete", "one"]);
-    assert!(daemon.lxc(&["project", "list", "-f", "csv"]).starts_with("default (current),YES,YES,"));
-    let profile = "config: {}\ndescription: Default LXD profile\ndevices: {}\nname: default\nused_by: []\n";
+    assert!(
+        daemon
+            .lxc(&["project", "list", "-f", "csv"])
+            .starts_with("default (current),YES,YES,")
+    );
+    let profile =
+        "config: {}\ndescription: Default LXD profile\ndevices: {}\nname: default\nused_by: []\n";
     assert_eq!(daemon.lxc(&["profile", "show", "default"]), profile);
     daemon.lxc(&["network", "list"]);
     let said = daemon.lxc_fails(&["cluster", "list"]);
-    assert!(said.contains("Error: LXD server isn't part of a cluster\n"), "{said}");
+    assert!(
+        said.contains("Error: LXD server isn't part of a cluster\n"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -181,7 +245,15 @@ fn info_version_and_an_empty_instance_list() {
 fn another_project() {
     let (daemon, _, _) = with_file();
     daemon.lxc(&["project", "create", "p1"]);
-    daemon.lxc(&["image", "import", "a.tar.gz", "--project", "p1", "--alias", "mine"]);
+    daemon.lxc(&[
+        "image",
+        "import",
+        "a.tar.gz",
+        "--project",
+        "p1",
+        "--alias",
+        "mine",
+    ]);
     assert_eq!(daemon.lxc(&["image", "list", "-f", "csv"]), "");
     let list = daemon.lxc(&["image", "list", "--project", "p1", "-f", "csv", "-c", "l"]);
     assert_eq!(list, "mine\n");
@@ -204,7 +276,9 @@ fn monitor_prints_events() {
     // The client does not say when it listens: something is done until it tells of it.
     let deadline = Instant::now() + PATIENCE;
     let event: Value = loop {
-        daemon.patch("/1.0", &json!({"config": {"user.x": "1"}})).is_done();
+        daemon
+            .patch("/1.0", &json!({"config": {"user.x": "1"}}))
+            .is_done();
         if let Ok(line) = events.recv_timeout(Duration::from_millis(200)) {
             break serde_json::from_str(&line).unwrap();
         }
@@ -222,7 +296,14 @@ fn a_public_remote_is_added_and_listed() {
     let address = daemon.listen().to_string();
     daemon.alias("open", &daemon.import_public(&images::container("a")));
     daemon.import(&images::container("private"));
-    daemon.lxc(&["remote", "add", "there", &address, "--accept-certificate", "--public"]);
+    daemon.lxc(&[
+        "remote",
+        "add",
+        "there",
+        &address,
+        "--accept-certificate",
+        "--public",
+    ]);
     let list = daemon.lxc(&["image", "list", "there:", "-f", "csv", "-c", "l"]);
     assert_eq!(list, "open\n");
 }

@@ -4,6 +4,10 @@
 //! protocol over real sockets, and ends with the invariants of `support::invariants`. They pass in
 //! any order, in parallel, and without a network.
 #![cfg(test)]
+#![expect(
+    clippy::string_slice,
+    reason = "the texts are the tests' own, or a panic is the failure"
+)]
 
 mod support;
 

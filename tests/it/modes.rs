@@ -14,7 +14,11 @@ fn tree(directory: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let is_directory = fs::symlink_metadata(&path).unwrap().is_dir();
-        paths.extend(if is_directory { tree(&path) } else { vec![path] });
+        paths.extend(if is_directory {
+            tree(&path)
+        } else {
+            vec![path]
+        });
     }
     paths
 }
@@ -28,7 +32,11 @@ fn used(umask: u32) -> Lximaged {
     let daemon = Options::default().umask(umask).start();
     daemon.listen();
     let found = daemon.import(&images::container("a"));
-    daemon.import_parts(&Multipart::split(&images::metadata_tar("a"), "rootfs", b"root"));
+    daemon.import_parts(&Multipart::split(
+        &images::metadata_tar("a"),
+        "rootfs",
+        b"root",
+    ));
     daemon.export(&found);
     daemon
 }
@@ -69,6 +77,10 @@ fn nobody_else_may_read_anything_under_a_strict_umask() {
 fn the_socket_is_open_to_its_group_under_any_umask() {
     for umask in [0o000, 0o027, 0o077] {
         let daemon = Options::default().umask(umask).start();
-        assert_eq!(mode(&daemon.dir().join("unix.socket")), 0o660, "umask {umask:o}");
+        assert_eq!(
+            mode(&daemon.dir().join("unix.socket")),
+            0o660,
+            "umask {umask:o}"
+        );
     }
 }

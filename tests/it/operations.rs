@@ -23,10 +23,20 @@ fn an_operation_has_lxds_fields_in_lxds_order() {
         "status": "Running", "status_code": 103, "resources": null, "metadata": null,
         "may_cancel": false, "err": "", "location": "none"});
     assert_eq!(operation, shape);
-    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let keys = |value: &Value| {
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     assert_eq!(keys(&operation), keys(&shape));
     let ended = daemon.finished(&answer);
-    assert_eq!((&ended["status"], &ended["status_code"]), (&json!("Success"), &json!(200)));
+    assert_eq!(
+        (&ended["status"], &ended["status_code"]),
+        (&json!("Success"), &json!(200))
+    );
     assert_eq!(ended["id"], operation["id"]);
 }
 
@@ -34,7 +44,10 @@ fn an_operation_has_lxds_fields_in_lxds_order() {
 fn a_failed_operation_says_why() {
     let daemon = Lximaged::start();
     let ended = daemon.import_with(b"garbage", &[]);
-    assert_eq!((&ended["status"], &ended["status_code"]), (&json!("Failure"), &json!(400)));
+    assert_eq!(
+        (&ended["status"], &ended["status_code"]),
+        (&json!("Failure"), &json!(400))
+    );
     assert_eq!(ended["err"], "Unsupported compression");
 }
 
@@ -43,11 +56,20 @@ fn operations_are_listed_by_status() {
     let (daemon, id) = with_token();
     let url = format!("/1.0/operations/{id}");
     let list = daemon.get("/1.0/operations").metadata().clone();
-    assert!(list["running"].as_array().unwrap().contains(&json!(url)), "{list}");
+    assert!(
+        list["running"].as_array().unwrap().contains(&json!(url)),
+        "{list}"
+    );
     let list = daemon.get("/1.0/operations?recursion=1").metadata().clone();
     let running = list["running"].as_array().unwrap();
-    let operation = running.iter().find(|operation| operation["id"] == id.as_str()).unwrap();
-    assert_eq!(operation, daemon.get(&format!("/1.0/operations/{id}")).metadata());
+    let operation = running
+        .iter()
+        .find(|operation| operation["id"] == id.as_str())
+        .unwrap();
+    assert_eq!(
+        operation,
+        daemon.get(&format!("/1.0/operations/{id}")).metadata()
+    );
 }
 
 #[test]
@@ -67,7 +89,10 @@ fn a_wait_ends_when_the_operation_does() {
         let waiting = scope.spawn(|| daemon.get(&path).metadata().clone());
         daemon.delete(&format!("/1.0/operations/{id}")).is_done();
         let ended = waiting.join().unwrap();
-        assert_eq!((&ended["status"], &ended["status_code"]), (&json!("Cancelled"), &json!(401)));
+        assert_eq!(
+            (&ended["status"], &ended["status_code"]),
+            (&json!("Cancelled"), &json!(401))
+        );
     });
 }
 
@@ -90,10 +115,18 @@ fn a_token_is_ended_once() {
 fn an_unknown_operation_is_not_found() {
     let daemon = Lximaged::start();
     let id = "00000000-0000-4000-8000-000000000000";
-    daemon.get(&format!("/1.0/operations/{id}")).is_error(404, "Operation not found");
-    daemon.get(&format!("/1.0/operations/{id}/wait")).is_error(404, "Operation not found");
-    daemon.delete(&format!("/1.0/operations/{id}")).is_error(404, "Operation not found");
-    daemon.get("/1.0/operations/nonsense").is_error(404, "Operation not found");
+    daemon
+        .get(&format!("/1.0/operations/{id}"))
+        .is_error(404, "Operation not found");
+    daemon
+        .get(&format!("/1.0/operations/{id}/wait"))
+        .is_error(404, "Operation not found");
+    daemon
+        .delete(&format!("/1.0/operations/{id}"))
+        .is_error(404, "Operation not found");
+    daemon
+        .get("/1.0/operations/nonsense")
+        .is_error(404, "Operation not found");
 }
 
 #[test]
@@ -108,14 +141,25 @@ fn only_websocket_operations_have_a_websocket() {
 #[test]
 fn an_unknown_project_has_none_of_the_operations() {
     let (daemon, id) = with_token();
-    let list = daemon.get("/1.0/operations?project=nope").metadata().clone();
-    assert!(list.is_object() && !list.to_string().contains(&id), "{list}");
+    let list = daemon
+        .get("/1.0/operations?project=nope")
+        .metadata()
+        .clone();
+    assert!(
+        list.is_object() && !list.to_string().contains(&id),
+        "{list}"
+    );
 }
 
 #[test]
 fn tokens_of_other_projects_are_not_listed() {
     let (daemon, _) = with_token();
-    daemon.post("/1.0/projects", &json!({"name": "p1"})).is_created("/1.0/projects/p1");
-    let list = daemon.get("/1.0/operations?recursion=1&project=p1").metadata().clone();
+    daemon
+        .post("/1.0/projects", &json!({"name": "p1"}))
+        .is_created("/1.0/projects/p1");
+    let list = daemon
+        .get("/1.0/operations?recursion=1&project=p1")
+        .metadata()
+        .clone();
     assert!(!list.to_string().contains("token"), "{list}");
 }

@@ -9,38 +9,59 @@ fn a_pool_is_made_shown_and_removed() {
     let daemon = Lximaged::start();
     assert_eq!(daemon.get("/1.0/storage-pools").metadata(), &json!([]));
     let body = json!({"name": "one", "driver": "dir", "config": {}});
-    daemon.post("/1.0/storage-pools", &body).is_created("/1.0/storage-pools/one");
+    daemon
+        .post("/1.0/storage-pools", &body)
+        .is_created("/1.0/storage-pools/one");
     let source = daemon.dir().join("storage-pools/one");
     let pool = json!({"config": {"source": source}, "description": "", "name": "one",
         "driver": "dir", "used_by": null, "status": "Created", "locations": ["none"]});
     assert_eq!(daemon.get("/1.0/storage-pools/one").metadata(), &pool);
-    assert_eq!(daemon.get("/1.0/storage-pools?recursion=1").metadata(), &json!([pool]));
-    assert_eq!(daemon.get("/1.0/storage-pools").metadata(), &json!(["/1.0/storage-pools/one"]));
+    assert_eq!(
+        daemon.get("/1.0/storage-pools?recursion=1").metadata(),
+        &json!([pool])
+    );
+    assert_eq!(
+        daemon.get("/1.0/storage-pools").metadata(),
+        &json!(["/1.0/storage-pools/one"])
+    );
     daemon.delete("/1.0/storage-pools/one").is_done();
-    daemon.get("/1.0/storage-pools/one").is_error(404, "Storage pool not found");
+    daemon
+        .get("/1.0/storage-pools/one")
+        .is_error(404, "Storage pool not found");
 }
 
 #[test]
 fn a_pool_is_described_anew() {
     let daemon = Lximaged::start();
     let body = json!({"name": "one", "driver": "dir"});
-    daemon.post("/1.0/storage-pools", &body).is_created("/1.0/storage-pools/one");
+    daemon
+        .post("/1.0/storage-pools", &body)
+        .is_created("/1.0/storage-pools/one");
     let source = daemon.dir().join("storage-pools/one");
     let body = json!({"description": "new", "config": {"source": source, "user.x": "1"}});
     daemon.put("/1.0/storage-pools/one", &body).is_done();
     let pool = daemon.get("/1.0/storage-pools/one").metadata().clone();
-    assert_eq!((&pool["description"], &pool["config"]["user.x"]), (&json!("new"), &json!("1")));
+    assert_eq!(
+        (&pool["description"], &pool["config"]["user.x"]),
+        (&json!("new"), &json!("1"))
+    );
     let body = json!({"description": "newer", "config": {"user.y": "2"}});
     daemon.patch("/1.0/storage-pools/one", &body).is_done();
     let config = daemon.get("/1.0/storage-pools/one").metadata()["config"].clone();
-    assert_eq!((&config["user.x"], &config["user.y"]), (&json!("1"), &json!("2")));
+    assert_eq!(
+        (&config["user.x"], &config["user.y"]),
+        (&json!("1"), &json!("2"))
+    );
 }
 
 #[test]
 fn bad_pools_are_refused() {
     let daemon = Lximaged::start();
     let post = |name: &str, driver: &str| {
-        daemon.post("/1.0/storage-pools", &json!({"name": name, "driver": driver}))
+        daemon.post(
+            "/1.0/storage-pools",
+            &json!({"name": name, "driver": driver}),
+        )
     };
     post("", "dir").is_error(400, "No name provided");
     post("a/b", "dir").is_error(400, "Storage pool names may not contain slashes");
@@ -56,9 +77,13 @@ fn bad_pools_are_refused() {
 fn a_pool_that_a_profile_names_stays() {
     let daemon = Lximaged::start();
     let body = json!({"name": "one", "driver": "dir"});
-    daemon.post("/1.0/storage-pools", &body).is_created("/1.0/storage-pools/one");
+    daemon
+        .post("/1.0/storage-pools", &body)
+        .is_created("/1.0/storage-pools/one");
     let devices = json!({"root": {"type": "disk", "path": "/", "pool": "one"}});
-    daemon.put("/1.0/profiles/default", &json!({"devices": devices})).is_done();
+    daemon
+        .put("/1.0/profiles/default", &json!({"devices": devices}))
+        .is_done();
     let used_by = daemon.get("/1.0/storage-pools/one").metadata()["used_by"].clone();
     assert_eq!(used_by, json!(["/1.0/profiles/default"]));
     let text = "The storage pool is currently in use";
@@ -69,7 +94,9 @@ fn a_pool_that_a_profile_names_stays() {
 fn the_space_of_a_pool_is_told() {
     let daemon = Lximaged::start();
     let body = json!({"name": "one", "driver": "dir"});
-    daemon.post("/1.0/storage-pools", &body).is_created("/1.0/storage-pools/one");
+    daemon
+        .post("/1.0/storage-pools", &body)
+        .is_created("/1.0/storage-pools/one");
     let space = daemon.get("/1.0/storage-pools/one/resources").metadata()["space"].clone();
     assert!(space["total"].as_u64() >= space["used"].as_u64(), "{space}");
     let answer = daemon.get("/1.0/storage-pools/nope/resources");
@@ -87,7 +114,12 @@ fn a_server_alone_is_no_cluster() {
 fn networks_are_listed() {
     let daemon = Lximaged::start();
     assert!(daemon.get("/1.0/networks").metadata().is_array());
-    assert!(daemon.get("/1.0/networks?recursion=1").metadata().is_array());
+    assert!(
+        daemon
+            .get("/1.0/networks?recursion=1")
+            .metadata()
+            .is_array()
+    );
 }
 
 #[test]

@@ -5,7 +5,15 @@ use crate::support::{Lximaged, Request};
 #[test]
 fn unknown_paths_are_not_found() {
     let daemon = Lximaged::start();
-    for path in ["/x", "/1.0/x", "/1.0/images/a/b", "/2.0", "//", "//1.0", "/1.0//images"] {
+    for path in [
+        "/x",
+        "/1.0/x",
+        "/1.0/images/a/b",
+        "/2.0",
+        "//",
+        "//1.0",
+        "/1.0//images",
+    ] {
         daemon.get(path).is_error(404, "not found");
     }
 }
@@ -30,7 +38,9 @@ fn a_method_without_a_handler_is_not_implemented() {
         ("POST", "/1.0/operations"),
     ];
     for (method, path) in routes {
-        daemon.send(&Request::new(method, path)).is_error(501, "not implemented");
+        daemon
+            .send(&Request::new(method, path))
+            .is_error(501, "not implemented");
     }
 }
 
@@ -47,7 +57,10 @@ fn head_is_not_implemented() {
 fn the_head_of_the_root_is_answered() {
     let daemon = Lximaged::start();
     let answer = daemon.send(&Request::new("HEAD", "/"));
-    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, Some("application/json"))
+    );
 }
 
 #[test]
@@ -72,7 +85,9 @@ fn one_connection_serves_many_requests() {
     let daemon = Lximaged::start();
     let mut connection = daemon.connect().unwrap();
     for _ in 0..3 {
-        let answer = connection.send(&Request::new("GET", "/1.0").keep_alive()).unwrap();
+        let answer = connection
+            .send(&Request::new("GET", "/1.0").keep_alive())
+            .unwrap();
         assert_eq!((answer.version.as_str(), answer.status), ("HTTP/1.1", 200));
     }
 }

@@ -22,7 +22,10 @@ fn secret(daemon: &Lximaged, found: &str) -> (String, String) {
     let answer = daemon.post(&format!("/1.0/images/{found}/secret"), &json!({}));
     let operation = answer.operation();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    (text(&operation["metadata"]["secret"]), text(&operation["id"]))
+    (
+        text(&operation["metadata"]["secret"]),
+        text(&operation["id"]),
+    )
 }
 
 fn push_token(daemon: &Lximaged, found: &str) -> String {
@@ -30,11 +33,17 @@ fn push_token(daemon: &Lximaged, found: &str) -> String {
         "public": true, "properties": {"os": "Token"}, "aliases": [{"name": "pushed"}]});
     let answer = daemon.post("/1.0/images", &body);
     assert_eq!(answer.operation()["description"], "Image download token");
-    answer.operation()["metadata"]["secret"].as_str().unwrap().to_owned()
+    answer.operation()["metadata"]["secret"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn push(client: &Client, packed: &[u8], found: &str, secret: &str) -> Answer {
-    client.upload(packed, &[("X-LXD-fingerprint", found), ("X-LXD-secret", secret)])
+    client.upload(
+        packed,
+        &[("X-LXD-fingerprint", found), ("X-LXD-secret", secret)],
+    )
 }
 
 #[test]
@@ -42,9 +51,15 @@ fn a_secret_is_a_token_operation() {
     let (daemon, _, found, _) = with_private_image();
     let answer = daemon.post(&format!("/1.0/images/{found}/secret"), &json!({}));
     let operation = answer.operation();
-    assert_eq!((&operation["class"], &operation["may_cancel"]), (&json!("token"), &json!(true)));
+    assert_eq!(
+        (&operation["class"], &operation["may_cancel"]),
+        (&json!("token"), &json!(true))
+    );
     assert_eq!(operation["description"], "Image download token");
-    assert_eq!(operation["resources"], json!({"images": [format!("/1.0/images/{found}")]}));
+    assert_eq!(
+        operation["resources"],
+        json!({"images": [format!("/1.0/images/{found}")]})
+    );
     let secret = operation["metadata"]["secret"].as_str().unwrap();
     assert!(secret.len() == 64 && secret.bytes().all(|byte| byte.is_ascii_hexdigit()));
     assert_eq!(operation["metadata"].as_object().unwrap().len(), 1);
@@ -81,14 +96,19 @@ fn a_cancelled_secret_opens_nothing() {
     daemon.delete(&format!("/1.0/operations/{id}")).is_done();
     // LXD 5.0.2 honours it for some seconds more, which a client does not mind.
     let path = format!("/1.0/images/{found}?secret={secret}");
-    assert!(soon(Duration::from_secs(10), || anonymous.get(&path).status == 404));
+    assert!(soon(Duration::from_secs(10), || anonymous
+        .get(&path)
+        .status
+        == 404));
 }
 
 #[test]
 fn a_secret_of_nothing_is_not_found() {
     let daemon = Lximaged::start();
     let path = format!("/1.0/images/{}/secret", "a".repeat(64));
-    daemon.post(&path, &json!({})).is_error(404, "Image not found");
+    daemon
+        .post(&path, &json!({}))
+        .is_error(404, "Image not found");
 }
 
 #[test]
@@ -97,7 +117,12 @@ fn a_push_token_lets_a_stranger_upload_that_image() {
     let anonymous = Lximaged::anonymous(daemon.listen());
     let packed = images::container("a");
     let expected = fingerprint(&[&packed]);
-    let answer = push(&anonymous, &packed, &expected, &push_token(&daemon, &expected));
+    let answer = push(
+        &anonymous,
+        &packed,
+        &expected,
+        &push_token(&daemon, &expected),
+    );
     let operation = answer.operation();
     let id = operation["id"].as_str().unwrap();
     let secret = operation["metadata"]["secret"].as_str().unwrap();
@@ -105,8 +130,15 @@ fn a_push_token_lets_a_stranger_upload_that_image() {
     let ended = anonymous.get(&path).metadata().clone();
     assert_eq!(fingerprint_of(&ended), expected);
     let image = daemon.image(&expected);
-    assert_eq!(image["properties"], json!({"os": "Token"}), "the token's, not the file's");
-    assert_eq!((&image["public"], &image["aliases"][0]["name"]), (&json!(true), &json!("pushed")));
+    assert_eq!(
+        image["properties"],
+        json!({"os": "Token"}),
+        "the token's, not the file's"
+    );
+    assert_eq!(
+        (&image["public"], &image["aliases"][0]["name"]),
+        (&json!(true), &json!("pushed"))
+    );
 }
 
 #[test]
@@ -121,7 +153,10 @@ fn a_push_token_is_good_for_its_image_only() {
     push(&anonymous, &packed, &expected, "wrong").is_error(403, "not authorized");
     let answer = push(&anonymous, &other, &expected, &token);
     let id = answer.operation()["id"].as_str().unwrap().to_owned();
-    let ended = daemon.get(&format!("/1.0/operations/{id}/wait")).metadata().clone();
+    let ended = daemon
+        .get(&format!("/1.0/operations/{id}/wait"))
+        .metadata()
+        .clone();
     assert!(refusal(&ended).starts_with("fingerprints don't match, got "));
     assert!(daemon.images("default").is_empty());
 }

@@ -20,21 +20,42 @@ fn the_server_tells_what_clients_look_for() {
     let daemon = Lximaged::start();
     let server = daemon.get("/1.0?project=default").metadata().clone();
     assert_eq!(server["config"], json!({}));
-    assert_eq!((&server["api_status"], &server["api_version"]), (&json!("stable"), &json!("1.0")));
-    assert_eq!((&server["auth"], &server["public"]), (&json!("trusted"), &json!(false)));
+    assert_eq!(
+        (&server["api_status"], &server["api_version"]),
+        (&json!("stable"), &json!("1.0"))
+    );
+    assert_eq!(
+        (&server["auth"], &server["public"]),
+        (&json!("trusted"), &json!(false))
+    );
     assert_eq!(server["auth_methods"], json!(["tls"]));
     let extensions = server["api_extensions"].as_array().unwrap();
-    for wanted in ["etag", "patch", "api_filtering", "image_create_aliases", "projects"] {
+    for wanted in [
+        "etag",
+        "patch",
+        "api_filtering",
+        "image_create_aliases",
+        "projects",
+    ] {
         assert!(extensions.contains(&json!(wanted)), "{wanted}");
     }
     let environment = &server["environment"];
     assert_eq!(environment["addresses"], json!([]));
-    assert_eq!((&environment["server"], &environment["project"]), (&json!("lxd"), &json!("default")));
+    assert_eq!(
+        (&environment["server"], &environment["project"]),
+        (&json!("lxd"), &json!("default"))
+    );
     assert_eq!(environment["server_clustered"], false);
     assert_eq!(environment["server_pid"], daemon.pid());
     let certificate = environment["certificate"].as_str().unwrap();
     assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----\n"));
-    assert_eq!(environment["certificate_fingerprint"].as_str().unwrap().len(), 64);
+    assert_eq!(
+        environment["certificate_fingerprint"]
+            .as_str()
+            .unwrap()
+            .len(),
+        64
+    );
 }
 
 #[test]
@@ -48,7 +69,9 @@ fn patch_adds_settings_and_null_or_empty_removes_them() {
     let daemon = Lximaged::start();
     let set = json!({"config": {"images.remote_cache_expiry": "5", "user.a": "1"}});
     daemon.patch("/1.0", &set).is_done();
-    daemon.patch("/1.0", &json!({"config": {"user.b": "2"}})).is_done();
+    daemon
+        .patch("/1.0", &json!({"config": {"user.b": "2"}}))
+        .is_done();
     let all = json!({"images.remote_cache_expiry": "5", "user.a": "1", "user.b": "2"});
     assert_eq!(config(&daemon), all);
     let unset = json!({"config": {"images.remote_cache_expiry": "", "user.a": null}});
@@ -63,7 +86,12 @@ fn put_replaces_settings_but_never_removes_the_users_own() {
     let daemon = Lximaged::start();
     let set = json!({"config": {"images.auto_update_interval": "12", "user.a": "1"}});
     daemon.put("/1.0", &set).is_done();
-    daemon.put("/1.0", &json!({"config": {"images.remote_cache_expiry": "3"}})).is_done();
+    daemon
+        .put(
+            "/1.0",
+            &json!({"config": {"images.remote_cache_expiry": "3"}}),
+        )
+        .is_done();
     let left = json!({"images.remote_cache_expiry": "3", "user.a": "1"});
     assert_eq!(config(&daemon), left);
 }
@@ -79,18 +107,39 @@ fn a_value_that_is_the_default_is_not_shown() {
 #[test]
 fn booleans_are_shown_as_true_or_false() {
     let daemon = Lximaged::start();
-    for (given, shown) in [("NO", "false"), ("0", "false"), ("off", "false"), ("False", "false")] {
-        daemon.patch("/1.0", &json!({"config": {"images.auto_update_cached": given}})).is_done();
-        assert_eq!(config(&daemon), json!({"images.auto_update_cached": shown}), "{given}");
+    for (given, shown) in [
+        ("NO", "false"),
+        ("0", "false"),
+        ("off", "false"),
+        ("False", "false"),
+    ] {
+        daemon
+            .patch(
+                "/1.0",
+                &json!({"config": {"images.auto_update_cached": given}}),
+            )
+            .is_done();
+        assert_eq!(
+            config(&daemon),
+            json!({"images.auto_update_cached": shown}),
+            "{given}"
+        );
     }
-    daemon.patch("/1.0", &json!({"config": {"images.auto_update_cached": "On"}})).is_done();
+    daemon
+        .patch(
+            "/1.0",
+            &json!({"config": {"images.auto_update_cached": "On"}}),
+        )
+        .is_done();
     assert_eq!(config(&daemon), json!({}));
 }
 
 #[test]
 fn settings_survive_a_restart() {
     let mut daemon = Lximaged::start();
-    daemon.patch("/1.0", &json!({"config": {"user.a": "1"}})).is_done();
+    daemon
+        .patch("/1.0", &json!({"config": {"user.a": "1"}}))
+        .is_done();
     daemon.restart();
     assert_eq!(config(&daemon), json!({"user.a": "1"}));
 }
@@ -98,27 +147,68 @@ fn settings_survive_a_restart() {
 #[test]
 fn bad_values_are_refused_with_their_reason() {
     let daemon = Lximaged::start();
-    refused(&daemon, "images.auto_update_interval", "x", "invalid integer");
-    refused(&daemon, "images.remote_cache_expiry", "1.5", "invalid integer");
-    refused(&daemon, "images.auto_update_cached", "maybe", "invalid boolean");
-    refused(&daemon, "images.compression_algorithm", "lz4", "Invalid compression algorithm \"lz4\"");
-    refused(&daemon, "core.remote_token_expiry", "x", "Invalid expiry expression");
+    refused(
+        &daemon,
+        "images.auto_update_interval",
+        "x",
+        "invalid integer",
+    );
+    refused(
+        &daemon,
+        "images.remote_cache_expiry",
+        "1.5",
+        "invalid integer",
+    );
+    refused(
+        &daemon,
+        "images.auto_update_cached",
+        "maybe",
+        "invalid boolean",
+    );
+    refused(
+        &daemon,
+        "images.compression_algorithm",
+        "lz4",
+        "Invalid compression algorithm \"lz4\"",
+    );
+    refused(
+        &daemon,
+        "core.remote_token_expiry",
+        "x",
+        "Invalid expiry expression",
+    );
     refused(&daemon, "nosuch", "1", "unknown key");
-    refused(&daemon, "core.https_address", "no.such.host.invalid", "Couldn't resolve \"no.such.host.invalid\"");
+    refused(
+        &daemon,
+        "core.https_address",
+        "no.such.host.invalid",
+        "Couldn't resolve \"no.such.host.invalid\"",
+    );
     assert_eq!(config(&daemon), json!({}));
 }
 
 #[test]
 fn several_bad_keys_are_counted() {
     let daemon = Lximaged::start();
-    let answer = daemon.patch("/1.0", &json!({"config": {"bb": "1", "aa": "y", "cc": "2"}}));
-    answer.is_error(400, "cannot set 'aa' to 'y': unknown key (and 2 more errors)");
+    let answer = daemon.patch(
+        "/1.0",
+        &json!({"config": {"bb": "1", "aa": "y", "cc": "2"}}),
+    );
+    answer.is_error(
+        400,
+        "cannot set 'aa' to 'y': unknown key (and 2 more errors)",
+    );
 }
 
 #[test]
 fn values_must_be_strings() {
     let daemon = Lximaged::start();
-    let kinds = [(json!(5), "float64"), (json!(true), "bool"), (json!({}), "map"), (json!([]), "slice")];
+    let kinds = [
+        (json!(5), "float64"),
+        (json!(true), "bool"),
+        (json!({}), "map"),
+        (json!([]), "slice"),
+    ];
     for (value, kind) in kinds {
         let answer = daemon.patch("/1.0", &json!({"config": {"user.x": value}}));
         answer.is_error(400, &format!("cannot set 'user.x': invalid type {kind}"));
@@ -128,9 +218,13 @@ fn values_must_be_strings() {
 #[test]
 fn a_trust_password_is_never_shown() {
     let daemon = Lximaged::start();
-    daemon.patch("/1.0", &json!({"config": {"core.trust_password": "foo"}})).is_done();
+    daemon
+        .patch("/1.0", &json!({"config": {"core.trust_password": "foo"}}))
+        .is_done();
     assert_eq!(config(&daemon), json!({"core.trust_password": true}));
-    daemon.put("/1.0", &json!({"config": {"core.trust_password": true}})).is_done();
+    daemon
+        .put("/1.0", &json!({"config": {"core.trust_password": true}}))
+        .is_done();
     assert_eq!(config(&daemon), json!({"core.trust_password": true}));
 }
 

@@ -9,7 +9,9 @@ fn alike() -> (Vec<u8>, Vec<u8>, String) {
     let first = images::container("a");
     let start = fingerprint(&[&first])[..1].to_owned();
     let mut others = (0..1000).map(|number| images::container(&format!("other {number}")));
-    let second = others.find(|image| fingerprint(&[image]).starts_with(&start)).unwrap();
+    let second = others
+        .find(|image| fingerprint(&[image]).starts_with(&start))
+        .unwrap();
     (first, second, start)
 }
 
@@ -34,12 +36,26 @@ fn a_list_has_addresses_or_objects() {
         .to_vec();
     urls.sort();
     assert_eq!(daemon.get("/1.0/images").metadata(), &json!(urls));
-    assert_eq!(daemon.get("/1.0/images?recursion=0").metadata(), &json!(urls));
-    assert_eq!(daemon.get("/1.0/images?recursion=x").metadata(), &json!(urls));
-    let objects: Vec<Value> =
-        urls.iter().map(|url| daemon.image(url.trim_start_matches("/1.0/images/"))).collect();
-    assert_eq!(daemon.get("/1.0/images?recursion=1").metadata(), &json!(objects));
-    assert_eq!(daemon.get("/1.0/images?recursion=-1").metadata(), &json!(objects));
+    assert_eq!(
+        daemon.get("/1.0/images?recursion=0").metadata(),
+        &json!(urls)
+    );
+    assert_eq!(
+        daemon.get("/1.0/images?recursion=x").metadata(),
+        &json!(urls)
+    );
+    let objects: Vec<Value> = urls
+        .iter()
+        .map(|url| daemon.image(url.trim_start_matches("/1.0/images/")))
+        .collect();
+    assert_eq!(
+        daemon.get("/1.0/images?recursion=1").metadata(),
+        &json!(objects)
+    );
+    assert_eq!(
+        daemon.get("/1.0/images?recursion=-1").metadata(),
+        &json!(objects)
+    );
 }
 
 #[test]
@@ -47,7 +63,10 @@ fn the_start_of_a_fingerprint_is_enough() {
     let daemon = Lximaged::start();
     let found = daemon.import(&images::container("a"));
     for length in [1, 12, 63, 64] {
-        assert_eq!(daemon.image(&found[..length])["fingerprint"], found.as_str());
+        assert_eq!(
+            daemon.image(&found[..length])["fingerprint"],
+            found.as_str()
+        );
     }
     let upper = found[..12].to_uppercase();
     assert_eq!(daemon.image(&upper)["fingerprint"], found.as_str());
@@ -58,7 +77,9 @@ fn a_fingerprint_that_is_none_is_not_found() {
     let daemon = Lximaged::start();
     let found = daemon.import(&images::container("a"));
     for name in [format!("{found}0"), "0".repeat(64), "zz".to_owned()] {
-        daemon.get(&format!("/1.0/images/{name}")).is_error(404, "Image not found");
+        daemon
+            .get(&format!("/1.0/images/{name}"))
+            .is_error(404, "Image not found");
     }
 }
 
@@ -70,7 +91,9 @@ fn a_pattern_is_no_fingerprint() {
     let daemon = Lximaged::start();
     let found = daemon.import(&images::container("a"));
     for name in ["%25", "%5F", &format!("{}%25", &found[..8])] {
-        daemon.get(&format!("/1.0/images/{name}")).is_error(404, "Image not found");
+        daemon
+            .get(&format!("/1.0/images/{name}"))
+            .is_error(404, "Image not found");
     }
 }
 
@@ -81,9 +104,15 @@ fn a_start_that_two_images_share_is_refused() {
     daemon.import(&first);
     daemon.import(&second);
     let path = format!("/1.0/images/{start}");
-    daemon.get(&path).is_error(500, "More than one image matches");
-    daemon.get(&format!("{path}/export")).is_error(500, "More than one image matches");
-    daemon.delete(&path).is_error(500, "More than one image matches");
+    daemon
+        .get(&path)
+        .is_error(500, "More than one image matches");
+    daemon
+        .get(&format!("{path}/export"))
+        .is_error(500, "More than one image matches");
+    daemon
+        .delete(&path)
+        .is_error(500, "More than one image matches");
 }
 
 #[test]
@@ -93,12 +122,25 @@ fn a_filter_selects_by_field_and_property() {
     daemon.import(&images::container("b"));
     let fingerprints = |filter: &str| -> Vec<String> {
         let images = filtered(&daemon, filter);
-        images.iter().map(|image| image["fingerprint"].as_str().unwrap().to_owned()).collect()
+        images
+            .iter()
+            .map(|image| image["fingerprint"].as_str().unwrap().to_owned())
+            .collect()
     };
-    assert_eq!(fingerprints(&format!("fingerprint+eq+{a}")), [a.clone()]);
-    assert_eq!(fingerprints("properties.description+eq+\"image+a\""), [a.clone()]);
-    assert_eq!(fingerprints("properties.os+eq+testix").len(), 2, "the case does not matter");
-    assert_eq!(fingerprints("type+eq+container+and+properties.description+eq+.*a"), [a]);
+    assert_eq!(fingerprints(&format!("fingerprint+eq+{a}")), [a.as_str()]);
+    assert_eq!(
+        fingerprints("properties.description+eq+\"image+a\""),
+        [a.as_str()]
+    );
+    assert_eq!(
+        fingerprints("properties.os+eq+testix").len(),
+        2,
+        "the case does not matter"
+    );
+    assert_eq!(
+        fingerprints("type+eq+container+and+properties.description+eq+.*a"),
+        [a]
+    );
     assert_eq!(fingerprints("type+ne+container").len(), 0);
 }
 
@@ -136,14 +178,20 @@ fn images_of_an_unknown_project_are_not_found() {
     let daemon = Lximaged::start();
     let text = "Check if project has images: fetch project: Project not found";
     daemon.get("/1.0/images?project=nope").is_error(404, text);
-    daemon.get("/1.0/images/aliases?project=nope").is_error(404, text);
-    daemon.get("/1.0/images/abc?project=nope").is_error(404, text);
+    daemon
+        .get("/1.0/images/aliases?project=nope")
+        .is_error(404, text);
+    daemon
+        .get("/1.0/images/abc?project=nope")
+        .is_error(404, text);
 }
 
 #[test]
 fn projects_see_their_own_images() {
     let daemon = Lximaged::start();
-    daemon.post("/1.0/projects", &json!({"name": "p1"})).is_created("/1.0/projects/p1");
+    daemon
+        .post("/1.0/projects", &json!({"name": "p1"}))
+        .is_created("/1.0/projects/p1");
     let found = daemon.import(&images::container("a"));
     assert_eq!(daemon.images("default").len(), 1);
     assert!(daemon.images("p1").is_empty());

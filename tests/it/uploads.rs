@@ -3,7 +3,10 @@
 use std::{thread, time::Duration};
 
 use crate::support::{
-    Lximaged, PATIENCE, against_lxd, beyond_lxd, fingerprint, http::Connection, images, multipart::Multipart,
+    Lximaged, PATIENCE, against_lxd, beyond_lxd, fingerprint,
+    http::Connection,
+    images,
+    multipart::{CONTENT_TYPE, Multipart},
     soon,
 };
 
@@ -14,7 +17,10 @@ fn begun(daemon: &Lximaged, headers: &str, part: &[u8]) -> Connection {
     let head = format!("POST /1.0/images HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
     connection.write(head.as_bytes()).unwrap();
     connection.write(part).unwrap();
-    assert!(soon(PATIENCE, || receiving(daemon)), "the daemon begins to store the upload");
+    assert!(
+        soon(PATIENCE, || receiving(daemon)),
+        "the daemon begins to store the upload"
+    );
     connection
 }
 
@@ -27,7 +33,10 @@ fn receiving(daemon: &Lximaged) -> bool {
 #[track_caller]
 fn nothing_is_left(daemon: &Lximaged) {
     if !against_lxd() {
-        assert!(soon(Duration::from_secs(10), || !receiving(daemon)), "staging is emptied");
+        assert!(
+            soon(Duration::from_secs(10), || !receiving(daemon)),
+            "staging is emptied"
+        );
     }
     assert!(daemon.images("default").is_empty());
     daemon.import(&images::container("honest"));
@@ -46,7 +55,12 @@ fn a_client_that_vanishes_leaves_nothing() {
 fn a_client_that_vanishes_between_chunks_leaves_nothing() {
     let daemon = Lximaged::start();
     let packed = images::container("a");
-    let chunk = [format!("{:x}\r\n", packed.len()).as_bytes(), &packed, b"\r\n"].concat();
+    let chunk = [
+        format!("{:x}\r\n", packed.len()).as_bytes(),
+        &packed,
+        b"\r\n",
+    ]
+    .concat();
     drop(begun(&daemon, "Transfer-Encoding: chunked\r\n", &chunk));
     nothing_is_left(&daemon);
 }
@@ -57,8 +71,11 @@ fn a_client_that_vanishes_within_a_split_image_leaves_nothing() {
     let rootfs = images::noise("root", 300_000);
     let parts = Multipart::split(&images::metadata_tar("a"), "rootfs", &rootfs);
     let body = parts.body();
-    let headers =
-        format!("Content-Type: {}\r\nContent-Length: {}\r\n", parts.content_type(), body.len());
+    let headers = format!(
+        "Content-Type: {}\r\nContent-Length: {}\r\n",
+        CONTENT_TYPE,
+        body.len()
+    );
     drop(begun(&daemon, &headers, &body[..200_000]));
     nothing_is_left(&daemon);
 }
@@ -67,9 +84,14 @@ fn a_client_that_vanishes_within_a_split_image_leaves_nothing() {
 fn a_client_that_hangs_up_after_its_upload_has_uploaded() {
     let daemon = Lximaged::start();
     let packed = images::container("a");
-    let head = format!("POST /1.0/images HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", packed.len());
+    let head = format!(
+        "POST /1.0/images HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        packed.len()
+    );
     let mut connection = daemon.connect().unwrap();
-    connection.write(&[head.as_bytes(), &packed].concat()).unwrap();
+    connection
+        .write(&[head.as_bytes(), &packed].concat())
+        .unwrap();
     connection.wait_for_bytes().unwrap();
     drop(connection);
     assert!(soon(PATIENCE, || daemon.images("default").len() == 1));
@@ -83,9 +105,10 @@ fn thirty_two_clients_import_one_image_at_once() {
     let daemon = Lximaged::start();
     let packed = images::container_of_size("a", 400_000);
     let ends: Vec<_> = thread::scope(|scope| {
-        let clients: Vec<_> =
-            (0..32).map(|_| scope.spawn(|| daemon.import_with(&packed, &[]))).collect();
-        clients.into_iter().map(|client| client.join().unwrap()).collect()
+        let mut clients = Vec::new();
+        clients.resize_with(32, || scope.spawn(|| daemon.import_with(&packed, &[])));
+        let ends = clients.into_iter().map(|client| client.join().unwrap());
+        ends.collect()
     });
     let successes = ends.iter().filter(|end| end["status"] == "Success").count();
     assert!(successes >= 1);
@@ -93,7 +116,7 @@ fn thirty_two_clients_import_one_image_at_once() {
         assert_eq!(end["err"], "Image with same fingerprint already exists");
     }
     let found = fingerprint(&[&packed]);
-    assert_eq!(daemon.names("images"), [found.clone()], "one copy on disk");
+    assert_eq!(daemon.names("images"), [found.as_str()], "one copy on disk");
     assert_eq!(daemon.export(&found).files, [packed]);
 }
 

@@ -43,7 +43,8 @@ impl Client {
     /// Sends a request on a connection of its own.
     #[track_caller]
     pub(crate) fn send(&self, request: &Request) -> Answer {
-        self.try_send(request).unwrap_or_else(|error| panic!("{request:?}: {error}"))
+        self.try_send(request)
+            .unwrap_or_else(|error| panic!("{request:?}: {error}"))
     }
 
     /// `GET path`.

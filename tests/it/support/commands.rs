@@ -30,7 +30,9 @@ impl Lximaged {
     pub(crate) fn lxc_command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("timeout");
         command.args(["60", "lxc"]).args(args);
-        command.env("LXD_DIR", self.dir()).env("LXD_CONF", self.home().join("lxc"));
+        command
+            .env("LXD_DIR", self.dir())
+            .env("LXD_CONF", self.home().join("lxc"));
         command.current_dir(self.home()).stdin(Stdio::null());
         command
     }
@@ -74,7 +76,10 @@ impl Lximaged {
     pub(crate) fn curl(&self, args: &[&str]) -> String {
         let mut command = Command::new("curl");
         command.args(["-s", "--max-time", "60", "--unix-socket"]);
-        command.arg(self.dir().join("unix.socket")).args(args).current_dir(self.home());
+        command
+            .arg(self.dir().join("unix.socket"))
+            .args(args)
+            .current_dir(self.home());
         let said = said(&mut command, "curl");
         assert!(said.success, "curl {args:?}: {said:?}");
         said.out
@@ -85,5 +90,7 @@ impl Lximaged {
 #[track_caller]
 pub(crate) fn said(command: &mut Command, package: &str) -> Said {
     let output = command.output();
-    output.unwrap_or_else(|error| panic!("this test needs {package}: {error}")).into()
+    output
+        .unwrap_or_else(|error| panic!("this test needs {package}: {error}"))
+        .into()
 }

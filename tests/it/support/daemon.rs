@@ -108,7 +108,13 @@ impl Lximaged {
         fs::create_dir(&dir).unwrap();
         let mount = options.tmpfs_mib.map(|mib| Mount::tmpfs(&dir, mib));
         let admin = Client::Unix(dir.join("unix.socket"));
-        Self { admin, options, child: None, mount, home }
+        Self {
+            admin,
+            options,
+            child: None,
+            mount,
+            home,
+        }
     }
 
     /// Its directory, as given by `--dir`.
@@ -133,9 +139,14 @@ impl Lximaged {
         };
         if against_lxd() {
             // Its mounts go when it goes.
-            command.args(["unshare", "-m", "lxd", "--group", "root"]).env("LXD_DIR", self.dir());
+            command
+                .args(["unshare", "-m", "lxd", "--group", "root"])
+                .env("LXD_DIR", self.dir());
         } else {
-            command.arg(env!("CARGO_BIN_EXE_lximaged")).arg("--dir").arg(self.dir());
+            command
+                .arg(env!("CARGO_BIN_EXE_lximaged"))
+                .arg("--dir")
+                .arg(self.dir());
         }
         command.args(args).stdin(Stdio::null());
         command.envs(self.options.env.iter().map(|(name, value)| (name, value)));
@@ -144,7 +155,11 @@ impl Lximaged {
 
     /// Starts it, without waiting for anything.
     pub(crate) fn spawn(&mut self) {
-        let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .unwrap();
         let args: Vec<&str> = self.options.args.iter().map(String::as_str).collect();
         let mut command = self.command(&args);
         command.stdout(log.try_clone().unwrap()).stderr(log);
@@ -162,7 +177,11 @@ impl Lximaged {
     #[track_caller]
     pub(crate) fn wait_ready(&mut self) {
         let ready = soon(PATIENCE, || {
-            assert!(self.is_running(), "the daemon ended while starting:\n{}", self.log());
+            assert!(
+                self.is_running(),
+                "the daemon ended while starting:\n{}",
+                self.log()
+            );
             let answer = self.admin.try_send(&Request::new("GET", "/1.0"));
             answer.is_ok_and(|answer| answer.json["metadata"]["auth"] == "trusted")
         });
@@ -171,7 +190,9 @@ impl Lximaged {
 
     /// Whether its process is alive.
     pub(crate) fn is_running(&mut self) -> bool {
-        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+        self.child
+            .as_mut()
+            .is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
     /// The number of its process.
@@ -198,7 +219,12 @@ impl Lximaged {
     pub(crate) fn stop(&mut self) {
         self.signal(Signal::TERM);
         let code = self.ended_within(Duration::from_secs(10));
-        assert_eq!(code, Some(0), "the daemon does not end well on SIGTERM:\n{}", self.log());
+        assert_eq!(
+            code,
+            Some(0),
+            "the daemon does not end well on SIGTERM:\n{}",
+            self.log()
+        );
     }
 
     /// Kills it, as a crash or the machine's end would.
@@ -211,7 +237,9 @@ impl Lximaged {
 
     /// Reaps a daemon that something else has killed by SIGKILL, and says whether that was so.
     pub(crate) fn was_killed(&mut self) -> bool {
-        let Some(child) = self.child.as_mut() else { return false };
+        let Some(child) = self.child.as_mut() else {
+            return false;
+        };
         let ended = child.try_wait().unwrap();
         let killed = ended.is_some_and(|status| status.signal() == Some(9));
         if killed {
@@ -257,7 +285,9 @@ impl Lximaged {
 
     /// The names in a directory below its own, sorted; none when it does not exist.
     pub(crate) fn names(&self, directory: &str) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.dir().join(directory)) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(self.dir().join(directory)) else {
+            return Vec::new();
+        };
         let mut names: Vec<_> = entries
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
             .collect();
@@ -285,7 +315,10 @@ impl Lximaged {
         if code != Some(0) {
             broken.push(format!("on SIGTERM the daemon ended with {code:?}"));
         }
-        broken.extend(invariants::unexpected_errors(&self.log(), &self.options.expected_errors));
+        broken.extend(invariants::unexpected_errors(
+            &self.log(),
+            &self.options.expected_errors,
+        ));
         broken
     }
 }
@@ -300,7 +333,11 @@ impl Drop for Lximaged {
         let broken = self.end();
         self.kill9();
         drop(self.mount.take());
-        assert!(broken.is_empty(), "after the test: {broken:#?}\n{}", self.log());
+        assert!(
+            broken.is_empty(),
+            "after the test: {broken:#?}\n{}",
+            self.log()
+        );
     }
 }
 
@@ -329,7 +366,10 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        assert!(run(Command::new("umount").arg("-l").arg(&self.0)), "cannot unmount");
+        assert!(
+            run(Command::new("umount").arg("-l").arg(&self.0)),
+            "cannot unmount"
+        );
     }
 }
 

@@ -16,10 +16,15 @@ impl Events {
     /// first message is a ping.
     #[track_caller]
     pub(crate) fn listen(client: &Client, query: &str) -> Self {
-        let request = format!("ws://unix.socket/1.0/events{query}").into_client_request().unwrap();
+        let request = format!("ws://unix.socket/1.0/events{query}")
+            .into_client_request()
+            .unwrap();
         let (socket, _) = tungstenite::client(request, client.stream().unwrap())
             .unwrap_or_else(|error| panic!("/1.0/events{query}: {error}"));
-        let mut events = Self { socket, seen: Vec::new() };
+        let mut events = Self {
+            socket,
+            seen: Vec::new(),
+        };
         let ping = events.socket.read().unwrap();
         assert_eq!(ping, Message::Ping(b"keepalive".as_slice().into()));
         events

@@ -38,7 +38,9 @@ impl Request {
 
     /// Adds several headers.
     pub(crate) fn headers(self, headers: &[(&str, &str)]) -> Self {
-        headers.iter().fold(self, |request, (name, value)| request.header(name, value))
+        headers
+            .iter()
+            .fold(self, |request, (name, value)| request.header(name, value))
     }
 
     /// Sets the body.
@@ -49,7 +51,8 @@ impl Request {
 
     /// Sets a JSON body, with its content type.
     pub(crate) fn json(self, body: &Value) -> Self {
-        self.header("Content-Type", "application/json").body(body.to_string())
+        self.header("Content-Type", "application/json")
+            .body(body.to_string())
     }
 
     /// Sends the body in chunks, without telling its length, as `lxc` uploads images.
@@ -65,19 +68,22 @@ impl Request {
     }
 
     fn head(&self) -> String {
-        let mut head = format!("{} {} HTTP/1.1\r\nHost: unix.socket\r\n", self.method, self.path);
+        let mut lines = vec![format!("{} {} HTTP/1.1", self.method, self.path)];
+        lines.push("Host: unix.socket".to_owned());
         if !self.keep_alive {
-            head.push_str("Connection: close\r\n");
+            lines.push("Connection: close".to_owned());
         }
         if self.chunked {
-            head.push_str("Transfer-Encoding: chunked\r\n");
+            lines.push("Transfer-Encoding: chunked".to_owned());
         } else if !self.body.is_empty() || self.method != "GET" {
-            head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+            lines.push(format!("Content-Length: {}", self.body.len()));
         }
-        for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        head + "\r\n"
+        lines.extend(
+            self.headers
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}")),
+        );
+        lines.join("\r\n") + "\r\n\r\n"
     }
 
     fn write(&self, stream: &mut dyn Stream) -> io::Result<()> {
@@ -106,7 +112,10 @@ pub(crate) struct Connection {
 impl Connection {
     /// Speaks HTTP over `stream`.
     pub(crate) fn new(stream: Box<dyn Stream>) -> Self {
-        Self { stream, ahead: Vec::new() }
+        Self {
+            stream,
+            ahead: Vec::new(),
+        }
     }
 
     /// Sends a request and reads its answer. A server that answers early and closes is heard all
@@ -150,7 +159,7 @@ impl Connection {
     }
 
     fn read_more(&mut self) -> io::Result<()> {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = vec![0; 64 * 1024];
         let count = self.stream.read(&mut buffer)?;
         self.ahead.extend_from_slice(&buffer[..count]);
         if count == 0 {
@@ -217,7 +226,9 @@ impl Connection {
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
 }
 
 /// All of an answer.
@@ -247,12 +258,21 @@ impl Answer {
             .map(|pair| pair.map(|(name, value)| (name.to_owned(), value.to_owned())))
             .collect::<io::Result<_>>()?;
         let status = status.ok_or_else(malformed)?;
-        Ok(Self { version, status, headers, body: Vec::new(), json: Value::Null })
+        Ok(Self {
+            version,
+            status,
+            headers,
+            body: Vec::new(),
+            json: Value::Null,
+        })
     }
 
     /// The value of a header, whatever the case of its name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name));
+        let found = self
+            .headers
+            .iter()
+            .find(|(found, _)| found.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -266,10 +286,18 @@ impl Answer {
     pub(crate) fn is_error(&self, code: u16, text: &str) {
         let envelope = json!({"type": "error", "status": "", "status_code": 0, "operation": "",
             "error_code": code, "error": text, "metadata": null});
-        assert_eq!((self.status, &self.json), (code, &envelope), "{}", self.text());
+        assert_eq!(
+            (self.status, &self.json),
+            (code, &envelope),
+            "{}",
+            self.text()
+        );
         assert_eq!(self.header("content-type"), Some("application/json"));
         assert_eq!(self.header("x-content-type-options"), Some("nosniff"));
-        assert!(self.text().ends_with("}\n\n"), "an error ends in two newlines");
+        assert!(
+            self.text().ends_with("}\n\n"),
+            "an error ends in two newlines"
+        );
     }
 
     /// Asserts that it is a sync envelope, whole, and gives its metadata.
@@ -278,7 +306,12 @@ impl Answer {
         let mut envelope = json!({"type": "sync", "status": "Success", "status_code": 200,
             "operation": "", "error_code": 0, "error": ""});
         envelope["metadata"] = self.json["metadata"].clone();
-        assert_eq!((self.status, &self.json), (200, &envelope), "{}", self.text());
+        assert_eq!(
+            (self.status, &self.json),
+            (200, &envelope),
+            "{}",
+            self.text()
+        );
         assert_eq!(self.header("content-type"), Some("application/json"));
         &self.json["metadata"]
     }
@@ -302,10 +335,18 @@ impl Answer {
     #[track_caller]
     pub(crate) fn operation(&self) -> &Value {
         let operation = &self.json["metadata"];
-        let url = format!("/1.0/operations/{}", operation["id"].as_str().unwrap_or("none"));
+        let url = format!(
+            "/1.0/operations/{}",
+            operation["id"].as_str().unwrap_or("none")
+        );
         let envelope = json!({"type": "async", "status": "Operation created", "status_code": 100,
             "operation": url, "error_code": 0, "error": "", "metadata": operation});
-        assert_eq!((self.status, &self.json), (202, &envelope), "{}", self.text());
+        assert_eq!(
+            (self.status, &self.json),
+            (202, &envelope),
+            "{}",
+            self.text()
+        );
         assert_eq!(self.header("location"), Some(url.as_str()));
         operation
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     clients::Client,
     http::{Answer, Request},
-    multipart::Multipart,
+    multipart::{CONTENT_TYPE, Multipart},
 };
 
 /// An image as the API gives it out.
@@ -27,11 +27,17 @@ impl Client {
 
     /// The upload as `lxc` sends it: chunked, of no particular type.
     pub(crate) fn upload_request(image: &[u8], headers: &[(&str, &str)]) -> Request {
-        let request = Request::new("POST", "/1.0/images").headers(headers).body(image).chunked();
-        match headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-            true => request,
-            false => request.header("Content-Type", "application/octet-stream"),
+        let request = Request::new("POST", "/1.0/images")
+            .headers(headers)
+            .body(image)
+            .chunked();
+        if headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+        {
+            return request;
         }
+        request.header("Content-Type", "application/octet-stream")
     }
 
     /// Uploads a unified image and gives its finished operation.
@@ -61,20 +67,27 @@ impl Client {
     /// Uploads a multipart body and gives its finished operation.
     #[track_caller]
     pub(crate) fn import_parts(&self, parts: &Multipart) -> Value {
-        let request = Request::new("POST", "/1.0/images").body(parts.body()).chunked();
-        self.finished(&self.send(&request.header("Content-Type", &parts.content_type())))
+        let request = Request::new("POST", "/1.0/images")
+            .body(parts.body())
+            .chunked();
+        self.finished(&self.send(&request.header("Content-Type", CONTENT_TYPE)))
     }
 
     /// Waits for the operation in a 202 answer and gives it as it ended.
     #[track_caller]
     pub(crate) fn finished(&self, answer: &Answer) -> Value {
         let id = answer.operation()["id"].as_str().unwrap().to_owned();
-        self.get(&format!("/1.0/operations/{id}/wait?timeout=60")).metadata().clone()
+        self.get(&format!("/1.0/operations/{id}/wait?timeout=60"))
+            .metadata()
+            .clone()
     }
 
     /// As [`Self::finished`], for a daemon that may die meanwhile.
     pub(crate) fn try_finished(&self, answer: &Answer) -> io::Result<Value> {
-        let path = format!("{}/wait?timeout=60", answer.json["operation"].as_str().unwrap_or("/"));
+        let path = format!(
+            "{}/wait?timeout=60",
+            answer.json["operation"].as_str().unwrap_or("/")
+        );
         let answer = self.try_send(&Request::new("GET", &path))?;
         Ok(answer.json["metadata"].clone())
     }
@@ -82,7 +95,9 @@ impl Client {
     /// The image object.
     #[track_caller]
     pub(crate) fn image(&self, fingerprint: &str) -> Value {
-        self.get(&format!("/1.0/images/{fingerprint}")).metadata().clone()
+        self.get(&format!("/1.0/images/{fingerprint}"))
+            .metadata()
+            .clone()
     }
 
     /// All image objects of a project.
@@ -128,12 +143,18 @@ impl Client {
 #[track_caller]
 pub(crate) fn fingerprint_of(operation: &Value) -> String {
     assert_eq!(operation["status"], "Success", "{operation}");
-    operation["metadata"]["fingerprint"].as_str().unwrap().to_owned()
+    operation["metadata"]["fingerprint"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// The error of an operation that must have failed.
 #[track_caller]
 pub(crate) fn refusal(operation: &Value) -> String {
-    assert_eq!((&operation["status"], &operation["status_code"]), (&"Failure".into(), &400.into()));
+    assert_eq!(
+        (&operation["status"], &operation["status_code"]),
+        (&"Failure".into(), &400.into())
+    );
     operation["err"].as_str().unwrap().to_owned()
 }

@@ -89,7 +89,10 @@ pub(crate) fn qcow2() -> Vec<u8> {
 
 /// A unified virtual machine image as a plain tar.
 pub(crate) fn virtual_machine(marker: &str) -> Vec<u8> {
-    Tar::new().file("metadata.yaml", metadata(marker)).file("rootfs.img", qcow2()).build()
+    Tar::new()
+        .file("metadata.yaml", metadata(marker))
+        .file("rootfs.img", qcow2())
+        .build()
 }
 
 /// Compressed by gzip.
@@ -145,10 +148,23 @@ pub(crate) fn squashfs(files: &[(&str, &str)]) -> Vec<u8> {
         std::fs::write(path, content).unwrap();
     }
     let made = Command::new("mksquashfs")
-        .args(["tree", "out", "-quiet", "-no-progress", "-all-time", "0", "-mkfs-time", "0"])
+        .args([
+            "tree",
+            "out",
+            "-quiet",
+            "-no-progress",
+            "-all-time",
+            "0",
+            "-mkfs-time",
+            "0",
+        ])
         .current_dir(&directory)
         .output()
         .expect("this test needs mksquashfs (squashfs-tools)");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     std::fs::read(directory.path().join("out")).unwrap()
 }

@@ -13,17 +13,24 @@ use super::{Lximaged, against_lxd, fingerprint, soon};
 /// Every invariant that does not hold, in words.
 pub(crate) fn broken(daemon: &Lximaged) -> Vec<String> {
     let rows = rows(daemon);
-    let mut broken: Vec<String> =
-        rows.iter().filter_map(|(row, size)| damage(daemon, row, *size)).collect();
+    let mut broken: Vec<String> = rows
+        .iter()
+        .filter_map(|(row, size)| damage(daemon, row, *size))
+        .collect();
     broken.extend(missing_targets(daemon));
     if against_lxd() {
         // LXD 5.0.2 leaves the files of failed imports until the next start.
         return broken;
     }
-    if !soon(Duration::from_secs(5), || daemon.names("staging").is_empty()) {
+    if !soon(Duration::from_secs(5), || {
+        daemon.names("staging").is_empty()
+    }) {
         broken.push(format!("left in staging: {:?}", daemon.names("staging")));
     }
-    let strays = daemon.names("images").into_iter().filter(|name| !rows.contains_key(stem(name)));
+    let strays = daemon
+        .names("images")
+        .into_iter()
+        .filter(|name| !rows.contains_key(stem(name)));
     broken.extend(strays.map(|name| format!("images/{name} has no row")));
     broken
 }
@@ -44,7 +51,9 @@ fn is_error(line: &str) -> bool {
 
 /// The fingerprints of all projects' images, with their sizes.
 fn rows(daemon: &Lximaged) -> BTreeMap<String, u64> {
-    let images = projects(daemon).into_iter().flat_map(|project| daemon.images(&project));
+    let images = projects(daemon)
+        .into_iter()
+        .flat_map(|project| daemon.images(&project));
     images
         .map(|image| (text(&image["fingerprint"]), image["size"].as_u64().unwrap()))
         .collect()
@@ -52,7 +61,12 @@ fn rows(daemon: &Lximaged) -> BTreeMap<String, u64> {
 
 fn projects(daemon: &Lximaged) -> Vec<String> {
     let projects = daemon.get("/1.0/projects?recursion=1").metadata().clone();
-    projects.as_array().unwrap().iter().map(|project| text(&project["name"])).collect()
+    projects
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|project| text(&project["name"]))
+        .collect()
 }
 
 /// What is wrong with the files of an image.
@@ -74,10 +88,17 @@ fn missing_targets(daemon: &Lximaged) -> Vec<String> {
     let mut broken = Vec::new();
     for project in projects(daemon) {
         let here = daemon.images(&project);
-        let here: BTreeSet<String> = here.iter().map(|image| text(&image["fingerprint"])).collect();
-        let aliases = daemon.get(&format!("/1.0/images/aliases?recursion=1&project={project}"));
+        let here: BTreeSet<String> = here
+            .iter()
+            .map(|image| text(&image["fingerprint"]))
+            .collect();
+        let aliases = daemon.get(&format!(
+            "/1.0/images/aliases?recursion=1&project={project}"
+        ));
         let aliases = aliases.metadata().as_array().unwrap().clone();
-        let lost = aliases.iter().filter(|alias| !here.contains(&text(&alias["target"])));
+        let lost = aliases
+            .iter()
+            .filter(|alias| !here.contains(&text(&alias["target"])));
         broken.extend(lost.map(|alias| format!("an alias to no image: {alias}")));
     }
     broken

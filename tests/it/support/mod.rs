@@ -30,7 +30,7 @@ pub(crate) use http::{Answer, Request};
 use sha2::{Digest, Sha256};
 
 /// How long anything may take before a test gives up on it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Whether the tests run against the real LXD, to prove their expectations.
 pub(crate) fn against_lxd() -> bool {
@@ -72,5 +72,8 @@ pub(crate) fn fingerprint(files: &[&[u8]]) -> String {
 /// Fails, and says why, unless the tests run as root: some need mounts or other users' files.
 #[track_caller]
 pub(crate) fn needs_root() {
-    assert!(rustix::process::geteuid().is_root(), "this test needs root (it mounts a tmpfs)");
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "this test needs root (it mounts a tmpfs)"
+    );
 }

@@ -18,6 +18,9 @@ pub(crate) struct Multipart {
 /// The boundary of every body made here.
 const BOUNDARY: &str = "0123456789abcdef";
 
+/// The `Content-Type` that goes with it.
+pub(crate) const CONTENT_TYPE: &str = "multipart/form-data; boundary=0123456789abcdef";
+
 impl Multipart {
     /// A body without parts.
     pub(crate) fn new() -> Self {
@@ -26,7 +29,9 @@ impl Multipart {
 
     /// A split image as `lxc` sends it.
     pub(crate) fn split(metadata: &[u8], rootfs_name: &str, rootfs: &[u8]) -> Self {
-        Self::new().part("metadata", "meta.tar", metadata).part(rootfs_name, "root.img", rootfs)
+        Self::new()
+            .part("metadata", "meta.tar", metadata)
+            .part(rootfs_name, "root.img", rootfs)
     }
 
     /// Adds a file.
@@ -38,13 +43,11 @@ impl Multipart {
     /// Adds a part with these header lines.
     pub(crate) fn raw_part(mut self, headers: &[&str], bytes: &[u8]) -> Self {
         let headers = headers.iter().map(|&line| line.to_owned()).collect();
-        self.parts.push(Part { headers, bytes: bytes.to_vec() });
+        self.parts.push(Part {
+            headers,
+            bytes: bytes.to_vec(),
+        });
         self
-    }
-
-    /// The value of the `Content-Type` header.
-    pub(crate) fn content_type(&self) -> String {
-        format!("multipart/form-data; boundary={BOUNDARY}")
     }
 
     /// The whole body.
@@ -72,25 +75,43 @@ impl Multipart {
         let delimiter = format!("\r\n--{boundary}");
         let framed = [b"\r\n", body].concat();
         let mut pieces = split(&framed, delimiter.as_bytes());
-        assert!(pieces.remove(0).is_empty(), "nothing stands before the first delimiter");
-        let end = pieces.iter().position(|piece| piece.starts_with(b"--")).unwrap();
-        pieces[..end].iter().map(|piece| Part::parse(piece)).collect()
+        assert!(
+            pieces.remove(0).is_empty(),
+            "nothing stands before the first delimiter"
+        );
+        let end = pieces
+            .iter()
+            .position(|piece| piece.starts_with(b"--"))
+            .unwrap();
+        pieces[..end]
+            .iter()
+            .map(|piece| Part::parse(piece))
+            .collect()
     }
 }
 
 impl Part {
     fn parse(piece: &[u8]) -> Self {
-        let end = piece.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        let end = piece
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .unwrap();
         let head = String::from_utf8(piece[2..end].to_vec()).unwrap();
         let headers = head.split("\r\n").map(str::to_owned).collect();
-        Self { headers, bytes: piece[end + 4..].to_vec() }
+        Self {
+            headers,
+            bytes: piece[end + 4..].to_vec(),
+        }
     }
 }
 
 fn split<'a>(bytes: &'a [u8], delimiter: &[u8]) -> Vec<&'a [u8]> {
     let mut pieces = Vec::new();
     let mut rest = bytes;
-    while let Some(at) = rest.windows(delimiter.len()).position(|window| window == delimiter) {
+    while let Some(at) = rest
+        .windows(delimiter.len())
+        .position(|window| window == delimiter)
+    {
         pieces.push(&rest[..at]);
         rest = &rest[at + delimiter.len()..];
     }

@@ -24,7 +24,12 @@ pub(crate) fn rust_files(directory: &str) -> Vec<Source> {
     let mut paths = Vec::new();
     collect(&root().join(directory), &mut paths);
     paths.sort();
-    let relative = |path: &PathBuf| path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+    let relative = |path: &PathBuf| {
+        path.strip_prefix(root())
+            .unwrap()
+            .to_string_lossy()
+            .into_owned()
+    };
     let read = |path: PathBuf| Source {
         path: relative(&path),
         text: fs::read_to_string(&path).unwrap(),
@@ -82,7 +87,11 @@ impl Source {
 fn char_literal(text: &str) -> Option<usize> {
     let inner = text.strip_prefix('\'')?;
     let first = inner.chars().next()?;
-    let length = if first == '\\' { inner[2..].find('\'')? + 2 } else { first.len_utf8() };
+    let length = if first == '\\' {
+        inner[2..].find('\'')? + 2
+    } else {
+        first.len_utf8()
+    };
     inner[length..].starts_with('\'').then_some(length + 2)
 }
 
@@ -90,7 +99,10 @@ fn char_literal(text: &str) -> Option<usize> {
 /// (`char"`) begins no raw string.
 fn string_literal<'a>(text: &'a str, before: &str) -> Option<(&'a str, &'a str)> {
     let in_name = before.ends_with(|last: char| last.is_alphanumeric() || last == '_');
-    if let Some(raw) = text.strip_prefix('r').filter(|_| !in_name || before.ends_with('b')) {
+    if let Some(raw) = text
+        .strip_prefix('r')
+        .filter(|_| !in_name || before.ends_with('b'))
+    {
         let hashes = &raw[..raw.find(|next| next != '#')?];
         let inner = raw[hashes.len()..].strip_prefix('"')?;
         return inner.split_once(&format!("\"{hashes}"));

@@ -104,18 +104,28 @@ pub(crate) fn points(record: &str, dir: &str) -> Vec<Point> {
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     let mut points: Vec<Point> = Vec::new();
     for line in record.lines() {
-        let Some((thread, rest)) = line.split_once(' ') else { continue };
-        let Some((call, arguments)) = rest.trim_start().split_once('(') else { continue };
+        let Some((thread, rest)) = line.split_once(' ') else {
+            continue;
+        };
+        let Some((call, arguments)) = rest.trim_start().split_once('(') else {
+            continue;
+        };
         if !call.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             continue;
         }
-        let number = counts.entry((thread.to_owned(), call.to_owned())).or_default();
+        let number = counts
+            .entry((thread.to_owned(), call.to_owned()))
+            .or_default();
         *number += 1;
         let known = |point: &Point| point.call == call && point.number == *number;
         let changes = call != "openat" || arguments.contains("O_CREAT");
         if arguments.contains(dir) && changes && !points.iter().any(known) {
             let line = format!("{call}({arguments}").replace(dir, "");
-            points.push(Point { call: call.to_owned(), number: *number, line });
+            points.push(Point {
+                call: call.to_owned(),
+                number: *number,
+                line,
+            });
         }
     }
     points

@@ -36,10 +36,7 @@ pub(crate) fn tcp(address: SocketAddr) -> io::Result<Box<dyn Stream>> {
 }
 
 /// Connects over TLS, taking whatever certificate the server shows.
-pub(crate) fn tls(
-    address: SocketAddr,
-    identity: Option<&Identity>,
-) -> io::Result<Box<dyn Stream>> {
+pub(crate) fn tls(address: SocketAddr, identity: Option<&Identity>) -> io::Result<Box<dyn Stream>> {
     let config = client_config(identity);
     let name = ServerName::from(address.ip());
     let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
@@ -63,7 +60,10 @@ impl Identity {
     /// A new self-signed one.
     pub(crate) fn new() -> Self {
         let made = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
-        Self { certificate: made.cert.der().clone(), key: made.signing_key.serialize_der() }
+        Self {
+            certificate: made.cert.der().clone(),
+            key: made.signing_key.serialize_der(),
+        }
     }
 }
 
@@ -125,6 +125,8 @@ impl ServerCertVerifier for AnyCertificate {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
+        provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -2,21 +2,20 @@
 
 /// What a header says an entry is.
 #[derive(Debug, Clone, Copy)]
+#[repr(u8)]
 pub(crate) enum Kind {
     /// A regular file.
-    File = b'0' as isize,
+    File = b'0',
     /// A hard link.
-    HardLink = b'1' as isize,
+    HardLink = b'1',
     /// A symbolic link.
-    SymbolicLink = b'2' as isize,
+    SymbolicLink = b'2',
     /// A character device.
-    CharacterDevice = b'3' as isize,
+    CharacterDevice = b'3',
     /// A directory.
-    Directory = b'5' as isize,
+    Directory = b'5',
     /// A named pipe.
-    Fifo = b'6' as isize,
-    /// An extended header for the next entry.
-    Extended = b'x' as isize,
+    Fifo = b'6',
 }
 
 /// An archive being written. Entries stand in the order they were added.
@@ -54,7 +53,8 @@ impl Tar {
 
     /// Adds any entry.
     pub(crate) fn entry(mut self, kind: Kind, name: &str, target: &str, content: &[u8]) -> Self {
-        self.bytes.extend(header(kind, name, target, content.len() as u64));
+        self.bytes
+            .extend(header(kind, name, target, content.len() as u64));
         self.bytes.extend_from_slice(content);
         self.bytes.resize(self.bytes.len().next_multiple_of(512), 0);
         self
@@ -68,7 +68,8 @@ impl Tar {
     /// The whole archive.
     pub(crate) fn build(mut self) -> Vec<u8> {
         self.bytes.resize(self.bytes.len() + 1024, 0);
-        self.bytes.resize(self.bytes.len().next_multiple_of(10240), 0);
+        self.bytes
+            .resize(self.bytes.len().next_multiple_of(10240), 0);
         self.bytes
     }
 }
@@ -76,13 +77,17 @@ impl Tar {
 /// A POSIX (ustar) header.
 fn header(kind: Kind, name: &str, target: &str, size_bytes: u64) -> [u8; 512] {
     let mut block = [0; 512];
-    let mode = if matches!(kind, Kind::Directory) { 0o755 } else { 0o644 };
+    let mode = if matches!(kind, Kind::Directory) {
+        0o755
+    } else {
+        0o644
+    };
     put(&mut block, 0, name.as_bytes());
     put(&mut block, 100, format!("{mode:07o}\0").as_bytes());
     put(&mut block, 108, b"0000000\x000000000\0");
     put(&mut block, 124, format!("{size_bytes:011o}\0").as_bytes());
     put(&mut block, 136, b"00000000001\0        ");
-    block[156] = kind as isize as u8;
+    block[156] = kind as u8;
     put(&mut block, 157, target.as_bytes());
     put(&mut block, 257, b"ustar\x0000");
     let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
