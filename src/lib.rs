@@ -35,3 +35,17 @@ mod operations;
 mod settings;
 mod store;
 mod tasks;
+
+/// Runs what the command line names. Returns the process's exit status.
+pub fn main() -> std::process::ExitCode {
+    cli::main()
+}
+
+/// Everything the daemon answers: method, path pattern, and who may use it. For tests and for the
+/// documentation.
+pub fn route_table() -> Vec<(&'static str, &'static str, &'static str)> {
+    http::ROUTES
+        .iter()
+        .map(|route| (route.method, route.path, route.access.name()))
+        .collect()
+}

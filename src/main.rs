@@ -1,1 +1,5 @@
-fn main() {}
+//! The program: reads the command line and runs what it names.
+
+fn main() -> std::process::ExitCode {
+    lximaged::main()
+}

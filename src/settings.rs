@@ -1,1 +1,142 @@
-//! Server settings.
+//! Server settings: loaded once, checked against the table in [`config::keys`], stored, and
+//! announced to whoever acts on them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+};
+
+use tokio::sync::{Mutex, watch};
+
+use crate::{
+    config::{
+        self,
+        keys::{Change, Scalar},
+    },
+    db::{self, Db},
+    error::{Error, Result},
+};
+
+/// The settings that differ from their defaults.
+pub(crate) type Values = BTreeMap<String, String>;
+
+/// Opens, moves or closes the HTTPS listener; `None` closes it.
+pub(crate) type MoveListener =
+    Arc<dyn Fn(Option<String>) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
+
+/// The settings of the server. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    db: Db,
+    current: watch::Sender<Arc<Values>>,
+    /// One change at a time, from reading the old values to storing the new.
+    changing: Arc<Mutex<()>>,
+    move_listener: MoveListener,
+}
+
+impl Settings {
+    /// Loads the settings kept in `db`.
+    pub(crate) async fn load(db: Db, move_listener: MoveListener) -> Result<Self> {
+        let values = db::settings::list(&mut *db.read().await?).await?;
+        let current = watch::Sender::new(Arc::new(values));
+        Ok(Self {
+            db,
+            current,
+            changing: Arc::default(),
+            move_listener,
+        })
+    }
+
+    /// The settings as they are now.
+    pub(crate) fn current(&self) -> Arc<Values> {
+        Arc::clone(&self.current.borrow())
+    }
+
+    /// What clients see: hidden settings show as `true`.
+    pub(crate) fn rendered(&self) -> BTreeMap<String, serde_json::Value> {
+        config::keys::rendered(&self.current())
+    }
+
+    /// Changes settings. Everything is checked before anything is stored, and a listener that
+    /// cannot be moved leaves all as it was.
+    ///
+    /// # Errors
+    ///
+    /// 400 for what the table refuses, 500 when the new address cannot be listened on.
+    pub(crate) async fn change(
+        &self,
+        how: Change,
+        body: BTreeMap<String, Scalar>,
+    ) -> Result<BTreeSet<String>> {
+        let _changing = self.changing.lock().await;
+        let old = self.current();
+        let (mut new, changed) = config::keys::apply(&old, how, body)?;
+        if changed.contains("core.trust_password") {
+            hash_password(&mut new).await?;
+        }
+        let moved = changed.contains("core.https_address");
+        if moved {
+            (self.move_listener)(new.get("core.https_address").cloned()).await?;
+        }
+        if let Err(error) = self.store(&new, &changed).await {
+            if moved {
+                (self.move_listener)(old.get("core.https_address").cloned()).await?;
+            }
+            return Err(error);
+        }
+        self.current.send_replace(Arc::new(new));
+        Ok(changed)
+    }
+
+    async fn store(&self, values: &Values, changed: &BTreeSet<String>) -> Result<()> {
+        let mut transaction = self.db.write().await?;
+        for key in changed {
+            let value = values.get(key).map(String::as_str);
+            db::settings::set(&mut transaction, key, value).await?;
+        }
+        Db::commit(transaction).await
+    }
+}
+
+/// Length of the salt before the hash.
+const SALT_BYTES: usize = 32;
+
+/// Replaces the trust password by its hash.
+// LXD: hex of 32 bytes of salt and 64 bytes of scrypt with N=2^14, r=8, p=1.
+async fn hash_password(values: &mut Values) -> Result<()> {
+    let Some(password) = values.get_mut("core.trust_password") else {
+        return Ok(());
+    };
+    let plain = std::mem::take(password);
+    let hashed = tokio::task::spawn_blocking(move || hash(plain.as_bytes()));
+    *password = hashed
+        .await
+        .map_err(|error| Error::internal("Internal error", error))??;
+    Ok(())
+}
+
+fn hash(password: &[u8]) -> Result<String> {
+    let mut bytes = [0_u8; SALT_BYTES + 64];
+    let (salt, digest) = bytes.split_at_mut(SALT_BYTES);
+    getrandom::fill(salt).map_err(|error| Error::internal("No random numbers to be had", error))?;
+    let parameters = scrypt::Params::new(14, 8, 1)
+        .map_err(|error| Error::internal("Failed to hash the password", error))?;
+    scrypt::scrypt(password, salt, &parameters, digest)
+        .map_err(|error| Error::internal("Failed to hash the password", error))?;
+    Ok(hex::encode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_kept_as_salt_and_hash_and_never_twice_the_same() {
+        let (one, two) = (hash(b"sekrit").unwrap(), hash(b"sekrit").unwrap());
+        assert_eq!(one.len(), 2 * (SALT_BYTES + 64));
+        assert_ne!(one, two);
+        assert!(!one.contains(&hex::encode("sekrit")));
+    }
+}

@@ -64,14 +64,24 @@ impl Tasks {
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.start_blocking(work).await
+    }
+
+    /// The same, begun at once; the answer is waited for when it is needed.
+    pub(crate) fn start_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> impl Future<Output = Result<T>> + Send + 'static {
         let token = self.tracker.token();
         let joined = tokio::task::spawn_blocking(move || {
             let _token = token;
             work()
         });
-        joined
-            .await
-            .unwrap_or_else(|error| Err(Error::internal("Internal error", error)))
+        async {
+            joined
+                .await
+                .unwrap_or_else(|error| Err(Error::internal("Internal error", error)))
+        }
     }
 
     /// Cancelled once the daemon begins to stop: loops end, listeners stop accepting.
@@ -84,18 +94,13 @@ impl Tasks {
         &self.cut
     }
 
-    /// Asks everything to stop and waits up to `patience` for it; then cuts the rest off.
-    /// Returns whether everything ended by itself.
-    pub(crate) async fn shut_down(&self, patience: Duration) -> bool {
+    /// Asks everything to stop and waits up to `patience` for it. Returns whether it has ended.
+    pub(crate) async fn drain(&self, patience: Duration) -> bool {
         self.stopping.cancel();
         self.tracker.close();
-        let drained = tokio::select! {
-            () = self.tracker.wait() => true,
-            () = tokio::time::sleep(patience) => false,
-            () = self.cut.cancelled() => false,
-        };
-        self.cut.cancel();
-        drained
+        tokio::time::timeout(patience, self.tracker.wait())
+            .await
+            .is_ok()
     }
 }
 

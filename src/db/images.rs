@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{
     ImageId, ProjectId, Session,
-    sql::{column, flag, statements},
+    sql::{Arg, column, flag, statements},
 };
 use crate::{error::Result, image::Fingerprint};
 
@@ -107,6 +107,9 @@ statements! {
         SELECT image_id, server, protocol, certificate, alias
         FROM image_sources
         WHERE image_id = $1";
+    INSERT_SOURCE: 5 = "
+        INSERT INTO image_sources (image_id, server, protocol, certificate, alias)
+        VALUES ($1, $2, $3, $4, $5)";
     PROFILES: 2 = "
         SELECT image_profiles.image_id, profiles.name
         FROM image_profiles
@@ -270,6 +273,23 @@ pub(crate) async fn source(session: &mut Session, image: ImageId) -> Result<Opti
         .map(|(_, source)| source))
 }
 
+/// Records where an image was downloaded from.
+pub(crate) async fn insert_source(
+    session: &mut Session,
+    image: ImageId,
+    source: &SourceRow,
+) -> Result<()> {
+    let args = [
+        image.into(),
+        (&source.server).into(),
+        (&source.protocol).into(),
+        (&source.certificate).into(),
+        (&source.alias).into(),
+    ];
+    INSERT_SOURCE.run(session, args).await?;
+    Ok(())
+}
+
 /// For each image of `images_of`, the names of its profiles that belong to `profiles_of`, in
 /// their order.
 pub(crate) async fn profiles(
@@ -322,5 +342,3 @@ pub(crate) async fn set_profiles(
     }
     Ok(())
 }
-
-use super::sql::Arg;

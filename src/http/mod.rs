@@ -1,1 +1,74 @@
-//! HTTP: listeners, routes, and the handlers behind them.
+//! HTTP: requests are parsed, one service call is made, the answer is rendered.
+//!
+//! Everything that is answered is a row in [`routes`]. [`dispatch`] leads a request to its row,
+//! [`call`] is what a handler gets, [`answer`] what it returns. Deliberately absent: SQL, image
+//! files, and decisions about images.
+
+mod answer;
+mod call;
+mod dispatch;
+mod events;
+mod files;
+mod multipart;
+mod peer;
+mod routes;
+pub(crate) mod server;
+pub(crate) mod tls;
+mod v1;
+
+pub(crate) use dispatch::router;
+pub(crate) use routes::ROUTES;
+
+use std::sync::Arc;
+
+use crate::{
+    access::Projects,
+    images::Images,
+    instances::{Pools, Profiles},
+    operations::Operations,
+    settings::Settings,
+    tasks::Tasks,
+};
+
+/// What handlers call.
+pub(crate) struct Services {
+    /// Images and aliases.
+    pub(crate) images: Images,
+    /// Projects.
+    pub(crate) projects: Projects,
+    /// Profiles.
+    pub(crate) profiles: Profiles,
+    /// Storage pools.
+    pub(crate) pools: Pools,
+    /// Server settings.
+    pub(crate) settings: Settings,
+    /// Operations and events.
+    pub(crate) operations: Operations,
+    /// Spawned work.
+    pub(crate) tasks: Tasks,
+    /// What the server is and runs on.
+    pub(crate) facts: Facts,
+    /// Where it listens; asked anew each time, because that changes.
+    pub(crate) addresses: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+}
+
+/// What the server is and runs on; found out once.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    /// The server certificate (PEM).
+    pub(crate) certificate: String,
+    /// SHA-256 of it.
+    pub(crate) certificate_fingerprint: String,
+    /// `Linux`.
+    pub(crate) kernel: String,
+    /// The kernel's name of the architecture.
+    pub(crate) kernel_architecture: String,
+    /// The kernel's version.
+    pub(crate) kernel_version: String,
+    /// The distribution.
+    pub(crate) os_name: String,
+    /// Its version.
+    pub(crate) os_version: String,
+    /// The host name.
+    pub(crate) server_name: String,
+}

@@ -1,1 +1,109 @@
 //! What the daemon does with images.
+//!
+//! Every way in ends at [`Images::admit`]: bytes become an image there and nowhere else.
+//! [`upload`] receives bytes from clients, [`query`] answers what there is, [`edit`], [`alias`]
+//! and [`remove`] change it, [`export`] hands the files out, [`secret`] lets others fetch them.
+
+mod admit;
+mod alias;
+mod edit;
+mod export;
+mod query;
+mod remove;
+mod secret;
+mod startup;
+mod upload;
+
+pub(crate) use crate::store::Part;
+pub(crate) use alias::AliasPatch;
+pub(crate) use edit::{ImagePatch, set_last_used};
+pub(crate) use export::{Exported, ExportedPart};
+pub(crate) use query::Visibility;
+pub(crate) use secret::same as same_secret;
+pub(crate) use upload::{Intake, RootPart, UploadRequest};
+
+use crate::{
+    access::Scope,
+    api::objects::Requestor,
+    clock::Clock,
+    db::Db,
+    error::{Context, Result},
+    operations::{Operations, happened},
+    store::Store,
+    tasks::Tasks,
+};
+
+/// The image service. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Images {
+    db: Db,
+    store: Store,
+    tasks: Tasks,
+    operations: Operations,
+    clock: Clock,
+}
+
+impl Images {
+    /// The images kept in `db` and `store`.
+    pub(crate) fn new(
+        db: Db,
+        store: Store,
+        tasks: Tasks,
+        operations: Operations,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            db,
+            store,
+            tasks,
+            operations,
+            clock,
+        }
+    }
+
+    /// Looks up which project's images a request is about.
+    ///
+    /// # Errors
+    ///
+    /// 404 with LXD's text when there is no such project.
+    pub(crate) async fn scope(&self, project: &str) -> Result<Scope> {
+        let mut session = self.db.read().await?;
+        let found = Scope::find(&mut session, project).await;
+        found.context("Check if project has images: fetch project")
+    }
+
+    /// The same for an upload, where LXD words the error in another way.
+    pub(crate) async fn scope_for_create(&self, project: &str) -> Result<Scope> {
+        let mut session = self.db.read().await?;
+        Scope::find(&mut session, project)
+            .await
+            .context("Fetch project database object")
+    }
+
+    /// Tells listeners what happened to an image or alias.
+    fn tell(&self, event: Event<'_>) {
+        let Event {
+            action,
+            path,
+            scope,
+            requestor,
+            details,
+        } = event;
+        let mut lifecycle = happened(action, path, &scope.project.name, requestor.cloned());
+        for (key, value) in details {
+            lifecycle = lifecycle.with(key, *value);
+        }
+        self.operations
+            .events()
+            .lifecycle(Some(&scope.project.name), &lifecycle);
+    }
+}
+
+/// Something that happened to an image or alias.
+struct Event<'a> {
+    action: &'static str,
+    path: &'a str,
+    scope: &'a Scope,
+    requestor: Option<&'a Requestor>,
+    details: &'a [(&'a str, &'a str)],
+}

@@ -9,7 +9,7 @@
 //! | 4 | the first file renamed to `images/FINGERPRINT` | marked files: swept |
 //! | 5 | `images/` synced | marked files: swept |
 //! | 6 | the caller's database transaction | a whole image and a marker: the marker is swept |
-//! | 7 | the staging directory removed ([`Placed::keep`]) | a whole image |
+//! | 7 | the staging directory removed ([`Undecided::keep`]) | a whole image |
 //!
 //! Removal goes the other way: the transaction takes the last row and marks the fingerprint as
 //! removed, then the files are unlinked, then the mark goes.
@@ -27,13 +27,12 @@ use crate::{
 /// What a marker's name begins with; the fingerprint follows.
 pub(super) const MARKER: &str = "commit-";
 
-/// Files that stand in the store but have no row yet. Dropped without [`Placed::keep`], they are
-/// removed again.
+/// Files that stand in the store but have no row yet. Dropped, they are removed again.
 #[derive(Debug)]
 pub(crate) struct Placed {
     files: Vec<PathBuf>,
     // The marker in it has to outlive the row's transaction.
-    _staging: StagingDirectory,
+    staging: Option<StagingDirectory>,
 }
 
 impl Store {
@@ -50,7 +49,7 @@ impl Store {
 
         let mut placed = Placed {
             files: Vec::new(),
-            _staging: staged.directory,
+            staging: Some(staged.directory),
         };
         for (from, to) in moves {
             self.set_aside(&to)?;
@@ -94,18 +93,55 @@ pub(super) fn unlink(path: &std::path::Path) -> Result<()> {
 }
 
 impl Placed {
-    /// Step 7: the row is durable, the files stay.
-    pub(crate) fn keep(mut self) {
-        self.files.clear();
+    /// The row's transaction is about to be committed: whatever happens to the caller from now
+    /// on, only the database knows whether the files are to stay.
+    pub(crate) fn undecided(mut self) -> Undecided {
+        let files = std::mem::take(&mut self.files);
+        let staging = self.staging.take();
+        Undecided { files, staging }
     }
 }
 
 impl Drop for Placed {
     fn drop(&mut self) {
-        for path in self.files.iter().rev() {
-            if let Err(error) = unlink(path) {
-                tracing::warn!(%error, "failed to take back an image file");
-            }
+        take_back(&self.files);
+    }
+}
+
+/// Placed files whose row is being committed. Dropped without an answer, files and marker stay
+/// for the next start's sweep, which asks the database.
+#[derive(Debug)]
+pub(crate) struct Undecided {
+    files: Vec<PathBuf>,
+    staging: Option<StagingDirectory>,
+}
+
+impl Undecided {
+    /// Step 7: the row is durable, the files stay.
+    pub(crate) fn keep(mut self) {
+        drop(self.staging.take());
+    }
+
+    /// There is no row: the files go.
+    pub(crate) fn take_back(mut self) {
+        take_back(&self.files);
+        drop(self.staging.take());
+    }
+}
+
+impl Drop for Undecided {
+    fn drop(&mut self) {
+        if let Some(staging) = self.staging.take() {
+            staging.abandon();
+        }
+    }
+}
+
+/// The first file goes first: without it, the root file is no image.
+fn take_back(files: &[PathBuf]) {
+    for path in files.iter().rev() {
+        if let Err(error) = unlink(path) {
+            tracing::warn!(%error, "failed to take back an image file");
         }
     }
 }

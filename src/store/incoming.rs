@@ -7,9 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest, Sha256};
+use bytes::Bytes;
 
-use super::{Store, private_directory};
+use super::{Store, digest::Digest, private_directory};
 use crate::{
     error::{Context, Error, Result},
     image::{Fingerprint, Layout},
@@ -35,22 +35,33 @@ impl Part {
 
 /// A directory of its own on the store's file system, gone with everything in it when dropped.
 #[derive(Debug)]
-pub(super) struct StagingDirectory(PathBuf);
+pub(super) struct StagingDirectory {
+    path: PathBuf,
+    is_abandoned: bool,
+}
 
 impl StagingDirectory {
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// Leaves the directory to the next start's sweep.
+    pub(super) fn abandon(mut self) {
+        self.is_abandoned = true;
     }
 
     fn part(&self, part: Part) -> PathBuf {
-        self.0.join(part.file_name())
+        self.path.join(part.file_name())
     }
 }
 
 impl Drop for StagingDirectory {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::warn!(%error, path = %self.0.display(), "failed to remove staged files");
+        if self.is_abandoned {
+            return;
+        }
+        if let Err(error) = fs::remove_dir_all(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "failed to remove staged files");
         }
     }
 }
@@ -59,7 +70,7 @@ impl Drop for StagingDirectory {
 #[derive(Debug)]
 pub(crate) struct Incoming {
     directory: StagingDirectory,
-    digest: Sha256,
+    digest: Digest,
     parts: Vec<(Part, File, u64)>,
     received_bytes: u64,
     budget_bytes: u64,
@@ -71,8 +82,11 @@ impl Store {
         let path = self.staging.join(uuid::Uuid::new_v4().to_string());
         private_directory(&path)?;
         Ok(Incoming {
-            directory: StagingDirectory(path),
-            digest: Sha256::new(),
+            directory: StagingDirectory {
+                path,
+                is_abandoned: false,
+            },
+            digest: Digest::start()?,
             parts: Vec::new(),
             received_bytes: 0,
             budget_bytes,
@@ -98,7 +112,7 @@ impl Incoming {
     /// # Errors
     ///
     /// LXD's text once the budget would be passed; the system's reason when writing fails.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&mut self, bytes: Bytes) -> Result<()> {
         let length = bytes.len() as u64;
         self.received_bytes = self.received_bytes.saturating_add(length);
         if self.received_bytes > self.budget_bytes {
@@ -110,10 +124,9 @@ impl Incoming {
         let Some((_, file, size_bytes)) = self.parts.last_mut() else {
             return Err(Error::failed("No image file was begun"));
         };
-        file.write_all(bytes).context("Failed to write the image")?;
+        file.write_all(&bytes).context("Failed to write the image")?;
         *size_bytes += length;
-        self.digest.update(bytes);
-        Ok(())
+        self.digest.update(bytes)
     }
 
     /// The received files, durable in staging, with their fingerprint.
@@ -132,7 +145,7 @@ impl Incoming {
         }
         Ok(Staged {
             directory: self.directory,
-            fingerprint: Fingerprint::from_digest(&self.digest.finalize().into()),
+            fingerprint: self.digest.finish()?,
             layout: Layout::from_sizes(sizes.0, sizes.1),
         })
     }

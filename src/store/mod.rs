@@ -9,12 +9,13 @@
 //! commit) and [`sweep`] (what each crash leaves, and what the next start does about it).
 
 mod commit;
+mod digest;
 mod files;
 mod incoming;
 mod lock;
 mod sweep;
 
-pub(crate) use commit::Placed;
+pub(crate) use commit::{Placed, Undecided};
 pub(crate) use files::Files;
 pub(crate) use incoming::{Incoming, Part, Staged};
 pub(crate) use lock::Held;

@@ -11,13 +11,13 @@ fn store() -> (tempfile::TempDir, Store) {
     (dir, store)
 }
 
-fn staged(store: &Store, image: &[u8], rootfs: Option<&[u8]>) -> Staged {
+fn staged(store: &Store, image: &'static [u8], rootfs: Option<&'static [u8]>) -> Staged {
     let mut incoming = store.receive(u64::MAX).unwrap();
     incoming.begin(Part::Image).unwrap();
-    incoming.write(image).unwrap();
+    incoming.write(image.into()).unwrap();
     if let Some(rootfs) = rootfs {
         incoming.begin(Part::Rootfs).unwrap();
-        incoming.write(rootfs).unwrap();
+        incoming.write(rootfs.into()).unwrap();
     }
     incoming.finish().unwrap()
 }
@@ -40,7 +40,7 @@ async fn a_split_image_is_hashed_as_one_and_placed_as_two_read_only_files() {
         }
     );
     let held = store.lock(&whole).await;
-    store.place(split, &held).unwrap().keep();
+    store.place(split, &held).unwrap().undecided().keep();
     let rootfs = dir.path().join(format!("images/{whole}.rootfs"));
     assert_eq!(fs::read(&rootfs).unwrap(), b"rootfs");
     assert_eq!(
@@ -65,8 +65,8 @@ fn an_upload_over_its_budget_is_refused_and_leaves_nothing() {
     let (dir, store) = store();
     let mut incoming = store.receive(4).unwrap();
     incoming.begin(Part::Image).unwrap();
-    incoming.write(b"1234").unwrap();
-    let error = incoming.write(b"5").unwrap_err();
+    incoming.write("1234".into()).unwrap();
+    let error = incoming.write("5".into()).unwrap_err();
     assert_eq!(error.message(), "reached 5 bytes, exceeding quota of 4");
     drop(incoming);
     assert_eq!(entries(&dir.path().join("staging")), 0);
@@ -77,7 +77,7 @@ async fn a_sweep_removes_what_a_marker_says_and_sets_strangers_aside() {
     let (dir, store) = store();
     let unfinished = staged(&store, b"unfinished", None);
     let held = store.lock(unfinished.fingerprint()).await;
-    std::mem::forget(store.place(unfinished, &held).unwrap());
+    drop(store.place(unfinished, &held).unwrap().undecided());
     let stranger = "ab".repeat(32);
     fs::write(dir.path().join("images").join(&stranger), "bytes").unwrap();
     let swept = store.sweep(&BTreeMap::new(), &[]).unwrap();
@@ -97,7 +97,7 @@ async fn a_sweep_finishes_removals_and_tells_of_missing_files() {
     let removed = staged(&store, b"removed", None);
     let removed_name = removed.fingerprint().clone();
     let held = store.lock(&removed_name).await;
-    store.place(removed, &held).unwrap().keep();
+    store.place(removed, &held).unwrap().undecided().keep();
     let missing: Fingerprint = "cd".repeat(32).parse().unwrap();
     let known = BTreeMap::from([(missing.clone(), Layout::Unified { size_bytes: 1 })]);
     let swept = store.sweep(&known, &[removed_name]).unwrap();

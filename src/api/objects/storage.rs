@@ -1,0 +1,52 @@
+//! Storage pools as clients see them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// LXD's storage pool object.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Pool {
+    /// Its configuration keys.
+    pub(crate) config: Option<BTreeMap<String, String>>,
+    /// Free text.
+    pub(crate) description: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// What keeps it: `dir`.
+    pub(crate) driver: String,
+    // LXD: null, not an empty list, when nothing uses the pool.
+    /// URLs of what uses it.
+    pub(crate) used_by: Option<Vec<String>>,
+    /// `Created`.
+    pub(crate) status: &'static str,
+    /// `none`: this daemon is no cluster member.
+    pub(crate) locations: [&'static str; 1],
+}
+
+/// How full a pool is.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct PoolResources {
+    /// Bytes.
+    pub(crate) space: Space,
+    /// Files.
+    pub(crate) inodes: Inodes,
+}
+
+/// Bytes used and in all.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Space {
+    /// Bytes in use.
+    pub(crate) used: u64,
+    /// Bytes in all.
+    pub(crate) total: u64,
+}
+
+/// Files used and in all.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Inodes {
+    /// Files there are.
+    pub(crate) used: u64,
+    /// Files there can be.
+    pub(crate) total: u64,
+}

@@ -1,0 +1,215 @@
+//! From options to a daemon that serves, and to its end.
+
+use std::{
+    net::SocketAddr,
+    os::unix::net::UnixListener as StdUnixListener,
+    path::Path,
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+};
+
+use axum::Router;
+use sd_notify::NotifyState;
+use tokio::net::UnixListener;
+
+use super::{
+    certificate::Certificate,
+    facts,
+    lifecycle::{self, Signals},
+    lock::Lock,
+    logging,
+};
+use crate::{
+    access::Projects,
+    clock::Clock,
+    config::{address, paths::Paths},
+    db::Db,
+    error::{Context, Error, Result},
+    http::{
+        self, Services,
+        server::{self, Https},
+        tls::{self, Identity},
+    },
+    images::Images,
+    instances::{Pools, Profiles},
+    operations::{Events, Operations},
+    settings::{MoveListener, Settings},
+    store::{self, Store},
+    tasks::Tasks,
+};
+
+/// What the command line says.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// Where everything is.
+    pub(crate) paths: Paths,
+    /// The group that may use the socket.
+    pub(crate) group: Option<String>,
+    /// What to log.
+    pub(crate) log_level: String,
+}
+
+/// Runs the daemon until a signal ends it. Returns the process's exit status.
+pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(serve(options));
+    // What a second signal cut off is not waited for.
+    runtime.shutdown_background();
+    ended?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(options: Options) -> Result<()> {
+    let Options {
+        paths,
+        group,
+        log_level,
+    } = options;
+    let (clock, tasks) = (Clock::System, Tasks::default());
+    let events = Events::new(clock.clone());
+    logging::start(&log_level, events.clone())?;
+    let mut signals = Signals::listen()?;
+
+    store::directory(&paths.directory, 0o711)?;
+    let _lock = Lock::take(&paths.directory)?;
+    let certificate = Certificate::load_or_create(&paths.directory, clock.now())?;
+    let identity = Identity::new(certificate.key());
+    let https = Https::new(tls::config(identity.clone())?, tasks.clone());
+
+    let operations = Operations::new(clock.clone(), events, tasks.clone());
+    let db = open_database(&paths).await?;
+    let router = Arc::<OnceLock<Router>>::default();
+    let settings = Settings::load(db.clone(), mover(https.clone(), Arc::clone(&router))).await?;
+    let store = Store::open(&paths.directory)?;
+    let images = Images::new(db.clone(), store, tasks.clone(), operations.clone(), clock);
+    images.recover().await?;
+
+    let listening = https.clone();
+    let services = Arc::new(Services {
+        images,
+        projects: Projects::new(db.clone(), operations.clone()),
+        profiles: Profiles::new(db.clone(), operations.clone()),
+        pools: Pools::new(db.clone(), operations.clone(), paths.pools.clone()),
+        settings: settings.clone(),
+        operations: operations.clone(),
+        tasks: tasks.clone(),
+        facts: facts::find_out(&certificate),
+        addresses: Arc::new(move || address::shown(&listening.addresses())),
+    });
+    let app = router.get_or_init(|| http::router(&services)).clone();
+    let listener = unix_listener(&paths.socket, group.as_deref())?;
+    tasks.spawn(
+        "unix listener",
+        server::serve_unix(listener, app, tasks.clone()),
+    );
+    open_https(&settings, &https, &router).await;
+
+    lifecycle::feed_watchdog(&tasks);
+    lifecycle::tell_systemd(&[NotifyState::Ready]);
+    greet(&paths, &https);
+    let directory = paths.directory.clone();
+    signals.end(|| reload(&directory, &identity)).await;
+    lifecycle::wind_down(&tasks, &operations, &mut signals).await;
+    db.close().await;
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Opens the database and puts into it what every server has.
+async fn open_database(paths: &Paths) -> Result<Db> {
+    let directory = paths.database.parent().unwrap_or(&paths.directory);
+    store::private_directory(directory)?;
+    let db = Db::open(&paths.database).await?;
+    store::directory(&paths.pools, 0o711)?;
+    let mut transaction = db.write().await?;
+    Pools::ensure_default(&mut transaction, &paths.pools).await?;
+    let project = Projects::ensure_default(&mut transaction).await?;
+    Profiles::ensure_default(&mut transaction, project).await?;
+    Db::commit(transaction).await?;
+    Ok(db)
+}
+
+/// What settings call when `core.https_address` changes.
+fn mover(https: Https, router: Arc<OnceLock<Router>>) -> MoveListener {
+    Arc::new(move |wanted| {
+        let (https, router) = (https.clone(), Arc::clone(&router));
+        Box::pin(async move { move_listener(&https, &router, wanted.as_deref()).await })
+    })
+}
+
+async fn move_listener(
+    https: &Https,
+    router: &OnceLock<Router>,
+    wanted: Option<&str>,
+) -> Result<()> {
+    let Some(router) = router.get() else {
+        return Err(Error::failed("LXD daemon setup in progress"));
+    };
+    let wanted = wanted.unwrap_or_default();
+    let addresses = resolve(wanted).await?;
+    https.listen(wanted, &addresses, router).await
+}
+
+/// The addresses that a setting names; a name is looked up.
+async fn resolve(wanted: &str) -> Result<Vec<SocketAddr>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let target = address::lookup_target(wanted);
+    let found = tokio::net::lookup_host(target.clone())
+        .await
+        .map_err(|error| {
+            tracing::info!(%error, address = target, "cannot be resolved");
+            Error::bad_request(format!("Couldn't resolve {wanted:?}"))
+        })?;
+    Ok(found.take(1).collect())
+}
+
+/// At start, an address that cannot be listened on any more does not keep the daemon down.
+async fn open_https(settings: &Settings, https: &Https, router: &OnceLock<Router>) {
+    let wanted = settings.current().get("core.https_address").cloned();
+    if wanted.is_none() {
+        return;
+    }
+    if let Err(error) = move_listener(https, router, wanted.as_deref()).await {
+        tracing::warn!(%error, "not listening on the network");
+    }
+}
+
+/// The socket that systemd holds for us, or one of our own.
+fn unix_listener(path: &Path, group: Option<&str>) -> Result<UnixListener> {
+    let inherited = listenfd::ListenFd::from_env().take_unix_listener(0);
+    let inherited = inherited.context("Failed to take systemd's socket over")?;
+    let listener: StdUnixListener = match inherited {
+        Some(listener) => listener,
+        None => server::bind(path, group)?,
+    };
+    listener.set_nonblocking(true)?;
+    UnixListener::from_std(listener).context("Failed to listen on the Unix socket")
+}
+
+/// Serves with the certificate files as they are now.
+fn reload(directory: &Path, identity: &Identity) {
+    match Certificate::load_or_create(directory, Clock::System.now()) {
+        Ok(certificate) => {
+            identity.replace(certificate.key());
+            tracing::info!("the server certificate was read again");
+        }
+        Err(error) => tracing::error!(%error, cause = ?error.cause(), "the certificate stays"),
+    }
+}
+
+/// Tells whoever started the daemon how to use it.
+fn greet(paths: &Paths, https: &Https) {
+    let directory = paths.directory.display();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "lximaged is ready");
+    tracing::info!(
+        "listening on {}; use it with: export LXD_DIR={directory}",
+        paths.socket.display()
+    );
+    for address in address::shown(&https.addresses()) {
+        tracing::info!("listening on https://{address}");
+    }
+}

@@ -1,0 +1,156 @@
+//! One request, as handlers see it.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, Method, request::Parts},
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::Services;
+use crate::{
+    access::Caller,
+    api::{json, objects::Requestor, url::query_pairs},
+    error::{Error, Kind, Result},
+};
+
+/// The longest JSON body that is read.
+pub(crate) const MAX_JSON_BYTES: usize = 1024 * 1024;
+
+/// One request.
+pub(crate) struct Call {
+    /// What the handler may call.
+    pub(crate) services: Arc<Services>,
+    /// Who sent it.
+    pub(crate) caller: Caller,
+    /// Method, headers and extensions.
+    pub(crate) parts: Parts,
+    segments: Vec<String>,
+    query: Vec<(String, String)>,
+    /// Only so that a call can be shared between threads; never locked.
+    body: Mutex<Option<Body>>,
+}
+
+impl Call {
+    /// Takes a request apart. `segments` are the decoded parameters of its path, in order.
+    pub(super) fn new(
+        services: Arc<Services>,
+        caller: Caller,
+        parts: Parts,
+        body: Body,
+        segments: Vec<String>,
+    ) -> Self {
+        let query = query_pairs(parts.uri.query().unwrap_or_default());
+        Self {
+            services,
+            caller,
+            parts,
+            segments,
+            query,
+            body: Mutex::new(Some(body)),
+        }
+    }
+
+    /// The request's method.
+    pub(crate) fn method(&self) -> &Method {
+        &self.parts.method
+    }
+
+    /// The request's headers.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// A header's text; empty when there is none or it is not text.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    /// The `If-Match` header.
+    pub(crate) fn if_match(&self) -> Option<&str> {
+        self.headers()
+            .get("if-match")
+            .and_then(|value| value.to_str().ok())
+    }
+
+    /// A decoded parameter of the path, counted from 0.
+    pub(crate) fn segment(&self, index: usize) -> &str {
+        self.segments
+            .get(index)
+            .map(String::as_str)
+            .unwrap_or_default()
+    }
+
+    /// The first value of a query parameter.
+    pub(crate) fn query(&self, key: &str) -> Option<&str> {
+        self.query
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The project the request is about.
+    pub(crate) fn project(&self) -> &str {
+        self.query("project")
+            .filter(|name| !name.is_empty())
+            .unwrap_or("default")
+    }
+
+    /// Whether whole objects are asked for rather than URLs.
+    // LXD: any integer but 0; what is no integer counts as 0.
+    pub(crate) fn recursion(&self) -> bool {
+        self.query("recursion")
+            .and_then(|text| text.parse::<i64>().ok())
+            .is_some_and(|n| n != 0)
+    }
+
+    /// Who asks, as events tell it.
+    pub(crate) fn requestor(&self) -> Requestor {
+        self.caller.requestor.clone()
+    }
+
+    /// The body, to be streamed.
+    pub(crate) fn take_body(&mut self) -> Body {
+        self.body
+            .get_mut()
+            .ok()
+            .and_then(Option::take)
+            .unwrap_or_default()
+    }
+
+    /// The body, to be decoded.
+    ///
+    /// # Errors
+    ///
+    /// 413 over [`MAX_JSON_BYTES`], 400 when the client stopped sending.
+    pub(crate) async fn bytes(&mut self) -> Result<Bytes> {
+        let limited = Limited::new(self.take_body(), MAX_JSON_BYTES);
+        match limited.collect().await {
+            Ok(collected) => Ok(collected.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+            Err(_) => Err(Error::bad_request("unexpected EOF")),
+        }
+    }
+
+    /// The body as one of LXD's request structs.
+    ///
+    /// # Errors
+    ///
+    /// 400 with Go's text.
+    pub(crate) async fn json<T: json::Decode>(&mut self) -> Result<T> {
+        json::decode(&self.bytes().await?)
+    }
+}
+
+/// The answer to a JSON body that is too long.
+pub(crate) fn too_large() -> Error {
+    Error::new(
+        Kind::TooLarge,
+        format!("Request body is larger than {MAX_JSON_BYTES} bytes"),
+    )
+}

@@ -1,0 +1,173 @@
+//! From a request to its row in the table, and the answers that no row gives.
+
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{FromRequestParts, RawPathParams, Request},
+    http::{Method, Response, StatusCode, request::Parts},
+    routing::any,
+};
+use futures_util::FutureExt;
+
+use super::{
+    Services,
+    answer::{Answer, failure},
+    call::Call,
+    peer::Peer,
+    routes::{ROUTES, Route},
+};
+use crate::{
+    access::{Access, Caller},
+    error::{Error, Kind, Result},
+    tasks,
+};
+
+/// Everything the daemon answers, made from the table.
+pub(crate) fn router(services: &Arc<Services>) -> Router {
+    let mut by_path: BTreeMap<&'static str, Vec<&'static Route>> = BTreeMap::new();
+    for route in ROUTES {
+        by_path.entry(route.path).or_default().push(route);
+    }
+    let mut router = Router::new();
+    for (path, rows) in by_path {
+        let (services, rows) = (Arc::clone(services), Arc::from(rows));
+        let answer = move |request| dispatch(Arc::clone(&services), Arc::clone(&rows), request);
+        router = router.route(path, any(answer));
+    }
+    router.fallback(nowhere)
+}
+
+async fn nowhere(request: Request) -> Response<Body> {
+    if request.method() == Method::OPTIONS {
+        return Response::new(Body::empty());
+    }
+    failure(&Error::not_found("not found"))
+}
+
+async fn dispatch(
+    services: Arc<Services>,
+    rows: Arc<[&'static Route]>,
+    request: Request,
+) -> Response<Body> {
+    if request.method() == Method::OPTIONS {
+        return Response::new(Body::empty());
+    }
+    let is_head = request.method() == Method::HEAD;
+    let answered = answer(services, &rows, request).await.map(Answer::render);
+    let mut response = answered.unwrap_or_else(|error| failure(&error));
+    if is_head && response.status() != StatusCode::OK {
+        // The length that hyper tells is that of the error's text.
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+async fn answer(
+    services: Arc<Services>,
+    rows: &[&'static Route],
+    request: Request,
+) -> Result<Answer> {
+    let (mut parts, body) = request.into_parts();
+    let caller = caller(&parts);
+    log(&caller, &parts);
+    let route = choose(rows, &parts, &caller)?;
+    refuse_while_stopping(&services, &parts)?;
+    let segments = segments(&mut parts).await?;
+    let is_change = !matches!(parts.method, Method::GET | Method::HEAD);
+    let tasks = services.tasks.clone();
+    let call = Call::new(services, caller, parts, body, segments);
+    if is_change {
+        return tasks.run_to_end("request", (route.handler)(call)).await;
+    }
+    let handled = AssertUnwindSafe((route.handler)(call)).catch_unwind().await;
+    handled.unwrap_or_else(|_| Err(Error::failed("Internal error")))
+}
+
+fn caller(parts: &Parts) -> Caller {
+    match parts.extensions.get::<Peer>() {
+        Some(Peer::Unix { username }) => Caller::unix(username.clone()),
+        Some(Peer::Tls {
+            address,
+            certificate,
+        }) => {
+            let fingerprint = certificate.as_deref().map(super::tls::fingerprint);
+            Caller::network(address.to_string(), fingerprint)
+        }
+        None => Caller::network(String::new(), None),
+    }
+}
+
+/// The row for this method, if the caller may use it.
+fn choose(rows: &[&'static Route], parts: &Parts, caller: &Caller) -> Result<&'static Route> {
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::PUT,
+        Method::POST,
+        Method::DELETE,
+        Method::PATCH,
+    ];
+    if !known.contains(&parts.method) {
+        return Err(Error::not_found(format!(
+            "Method {:?} not found",
+            parts.method.as_str()
+        )));
+    }
+    let row = rows
+        .iter()
+        .find(|route| route.method == parts.method.as_str());
+    // LXD: strangers learn nothing about methods that do not exist.
+    caller.check(row.map_or(Access::Admin, |route| route.access))?;
+    if !caller.is_trusted() && parts.headers.contains_key("x-lxd-authenticated") {
+        return Err(Error::not_authorized());
+    }
+    row.copied()
+        .ok_or_else(|| Error::new(Kind::NotImplemented, "not implemented"))
+}
+
+/// While the daemon ends, clients may still look, and wait for what is under way.
+fn refuse_while_stopping(services: &Services, parts: &Parts) -> Result<()> {
+    let path = parts.uri.path();
+    let is_free = parts.method == Method::GET || path.starts_with("/1.0/operations");
+    if services.tasks.stopping().is_cancelled() && !is_free {
+        return Err(tasks::shutting_down());
+    }
+    Ok(())
+}
+
+async fn segments(parts: &mut Parts) -> Result<Vec<String>> {
+    let decoded = RawPathParams::from_request_parts(parts, &()).await;
+    let decoded = decoded.map_err(|error| {
+        tracing::debug!(%error, "a path that is not text");
+        Error::not_found("not found")
+    })?;
+    Ok(decoded.iter().map(|(_, value)| value.to_owned()).collect())
+}
+
+fn log(caller: &Caller, parts: &Parts) {
+    let who = &caller.requestor;
+    tracing::debug!(
+        ip = who.address,
+        method = %parts.method,
+        protocol = who.protocol,
+        url = loggable(parts),
+        username = who.username,
+        "Handling API request"
+    );
+}
+
+/// The request's target without secrets.
+fn loggable(parts: &Parts) -> String {
+    let path = parts.uri.path();
+    let Some(query) = parts.uri.query() else {
+        return path.to_owned();
+    };
+    let hide = |pair: &str| match pair.split_once('=') {
+        Some((key, _)) if key.eq_ignore_ascii_case("secret") => format!("{key}=…"),
+        _ => pair.to_owned(),
+    };
+    let query: Vec<_> = query.split('&').map(hide).collect();
+    format!("{path}?{}", query.join("&"))
+}

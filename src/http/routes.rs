@@ -1,0 +1,99 @@
+//! Everything the daemon answers: one row for each method of each path.
+//!
+//! The router is made from this table, and so are the checks that every route is documented, has
+//! an access rule, and is tested.
+
+use std::pin::Pin;
+
+use super::{answer::Answer, call::Call, v1};
+use crate::{
+    access::Access::{self, Admin, Anyone, Trusted},
+    error::Result,
+};
+
+/// What a handler is.
+pub(crate) type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Result<Answer>> + Send>>;
+
+/// One row of the table.
+pub(crate) struct Route {
+    /// `GET`, `POST`, …
+    pub(crate) method: &'static str,
+    /// The path, with `{name}` for a segment and `{*name}` for the rest.
+    pub(crate) path: &'static str,
+    /// Who may use it.
+    pub(crate) access: Access,
+    /// What answers.
+    pub(crate) handler: Handler,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $access:ident $($handler:ident)::+;)+) => {
+        /// The table.
+        pub(crate) const ROUTES: &[Route] = &[$(
+            Route {
+                method: stringify!($method),
+                path: $path,
+                access: $access,
+                handler: |call| Box::pin($($handler)::+(call)),
+            },
+        )+];
+    };
+}
+
+routes! {
+    GET "/" Anyone v1::server::versions;
+    GET "/1.0" Anyone v1::server::get;
+    PUT "/1.0" Admin v1::server::put;
+    PATCH "/1.0" Admin v1::server::patch;
+    GET "/1.0/events" Trusted v1::events::listen;
+
+    GET "/1.0/images" Anyone v1::images::list;
+    POST "/1.0/images" Anyone v1::upload::post;
+    GET "/1.0/images/{fingerprint}" Anyone v1::images::get;
+    PUT "/1.0/images/{fingerprint}" Trusted v1::images::put;
+    PATCH "/1.0/images/{fingerprint}" Trusted v1::images::patch;
+    DELETE "/1.0/images/{fingerprint}" Trusted v1::images::delete;
+    GET "/1.0/images/{fingerprint}/export" Anyone v1::images::export;
+    HEAD "/1.0/images/{fingerprint}/export" Anyone v1::images::export;
+    POST "/1.0/images/{fingerprint}/secret" Trusted v1::images::secret;
+
+    GET "/1.0/images/aliases" Trusted v1::aliases::list;
+    POST "/1.0/images/aliases" Trusted v1::aliases::create;
+    GET "/1.0/images/aliases/" Anyone v1::aliases::get;
+    GET "/1.0/images/aliases/{*name}" Anyone v1::aliases::get;
+    PUT "/1.0/images/aliases/{*name}" Trusted v1::aliases::put;
+    PATCH "/1.0/images/aliases/{*name}" Trusted v1::aliases::patch;
+    POST "/1.0/images/aliases/{*name}" Trusted v1::aliases::rename;
+    DELETE "/1.0/images/aliases/{*name}" Trusted v1::aliases::delete;
+
+    GET "/1.0/operations" Trusted v1::operations::list;
+    GET "/1.0/operations/{id}" Trusted v1::operations::get;
+    DELETE "/1.0/operations/{id}" Trusted v1::operations::delete;
+    GET "/1.0/operations/{id}/wait" Anyone v1::operations::wait;
+    GET "/1.0/operations/{id}/websocket" Anyone v1::operations::websocket;
+
+    GET "/1.0/projects" Trusted v1::projects::list;
+    POST "/1.0/projects" Admin v1::projects::create;
+    GET "/1.0/projects/{name}" Trusted v1::projects::get;
+    PUT "/1.0/projects/{name}" Admin v1::projects::put;
+    PATCH "/1.0/projects/{name}" Admin v1::projects::patch;
+    POST "/1.0/projects/{name}" Admin v1::projects::rename;
+    DELETE "/1.0/projects/{name}" Admin v1::projects::delete;
+    GET "/1.0/projects/{name}/state" Trusted v1::projects::state;
+
+    GET "/1.0/profiles" Trusted v1::profiles::list;
+    POST "/1.0/profiles" Trusted v1::profiles::create;
+    GET "/1.0/profiles/{name}" Trusted v1::profiles::get;
+    PUT "/1.0/profiles/{name}" Trusted v1::profiles::put;
+    PATCH "/1.0/profiles/{name}" Trusted v1::profiles::patch;
+    POST "/1.0/profiles/{name}" Trusted v1::profiles::rename;
+    DELETE "/1.0/profiles/{name}" Trusted v1::profiles::delete;
+
+    GET "/1.0/storage-pools" Trusted v1::storage::list;
+    POST "/1.0/storage-pools" Admin v1::storage::create;
+    GET "/1.0/storage-pools/{name}" Trusted v1::storage::get;
+    PUT "/1.0/storage-pools/{name}" Admin v1::storage::put;
+    PATCH "/1.0/storage-pools/{name}" Admin v1::storage::patch;
+    DELETE "/1.0/storage-pools/{name}" Admin v1::storage::delete;
+    GET "/1.0/storage-pools/{name}/resources" Trusted v1::storage::resources;
+}

@@ -1,0 +1,245 @@
+//! The one door: staged bytes become an image here and nowhere else.
+//!
+//! Taken in order: the fingerprint is locked; an image the project has already is refused; files
+//! the store has already are compared by layout and kept, new ones are placed; one transaction
+//! records blob, image, profiles and source; only then is the image announced. What a crash leaves
+//! between these steps is told in [`crate::store`].
+
+use std::collections::BTreeMap;
+
+use super::{Event, Images};
+use crate::{
+    access::Scope,
+    api::{Timestamp, objects::Requestor},
+    db::{
+        self, Db, ImageId, Session, Transaction, blobs,
+        images::{ImageRow, SourceRow},
+    },
+    error::{Error, Result},
+    image::{Fingerprint, ImageType, Layout},
+    store::{Held, Placed, Staged},
+};
+
+/// Everything that is to become an image, inspected and checked.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    /// Its files.
+    pub(crate) staged: Staged,
+    /// Container or virtual machine.
+    pub(crate) kind: ImageType,
+    /// LXD's canonical name of the architecture.
+    pub(crate) architecture: &'static str,
+    /// The name its file had where it came from.
+    pub(crate) filename: String,
+    /// Whether everybody sees it.
+    pub(crate) public: bool,
+    /// Whether it is to be kept up to date from `source`.
+    pub(crate) auto_update: bool,
+    /// Whether it is here only because an instance needed it.
+    pub(crate) cached: bool,
+    /// Its properties.
+    pub(crate) properties: BTreeMap<String, String>,
+    /// When it was made.
+    pub(crate) created_at: Timestamp,
+    /// When it is out of date.
+    pub(crate) expires_at: Timestamp,
+    /// When an instance was last made from it.
+    pub(crate) last_used_at: Timestamp,
+    /// Where it was downloaded from.
+    pub(crate) source: Option<SourceRow>,
+}
+
+impl Images {
+    /// Lets an image into a project. When this returns, it is durable.
+    ///
+    /// # Errors
+    ///
+    /// LXD's text when the project has the image already; our own when the same bytes are here
+    /// in another layout; what disk or database say. Nothing is left behind then.
+    pub(crate) async fn admit(
+        &self,
+        scope: &Scope,
+        candidate: Candidate,
+        requestor: Option<&Requestor>,
+    ) -> Result<Fingerprint> {
+        let row = self.row(&candidate)?;
+        let Candidate {
+            staged,
+            kind,
+            source,
+            ..
+        } = candidate;
+        let (fingerprint, layout) = (staged.fingerprint().clone(), staged.layout());
+
+        let held = self.store.lock(&fingerprint).await;
+        let (placed, held) = match self.stored(scope, &fingerprint, layout).await? {
+            Stored::Here => (None, held),
+            Stored::Nowhere => self.place(staged, held).await?,
+        };
+        let recorded = self.record(scope, &row, source.as_ref(), layout, placed.is_some());
+        self.settle(&fingerprint, recorded.await, placed).await?;
+        drop(held);
+
+        let (path, details) = (
+            format!("/1.0/images/{fingerprint}"),
+            [("type", kind.name())],
+        );
+        self.tell(Event {
+            action: "image-created",
+            path: &path,
+            scope,
+            requestor,
+            details: &details,
+        });
+        Ok(fingerprint)
+    }
+
+    /// What the store has of a fingerprint. Refuses what must not come in again.
+    async fn stored(
+        &self,
+        scope: &Scope,
+        fingerprint: &Fingerprint,
+        layout: Layout,
+    ) -> Result<Stored> {
+        let mut session = self.db.read().await?;
+        if db::images::find(&mut session, scope.images, fingerprint)
+            .await?
+            .is_some()
+        {
+            return Err(Error::failed("Image with same fingerprint already exists"));
+        }
+        match blobs::find(&mut session, fingerprint).await? {
+            None => Ok(Stored::Nowhere),
+            Some(stored) if stored == layout => Ok(Stored::Here),
+            Some(_) => Err(Error::failed(
+                "Image with same fingerprint already exists with a different layout",
+            )),
+        }
+    }
+
+    /// Puts the files in their place. The lock goes along to the blocking thread, so that it
+    /// outlives a caller that is cut off.
+    async fn place(&self, staged: Staged, held: Held) -> Result<(Option<Placed>, Held)> {
+        let store = self.store.clone();
+        let place = move || {
+            store
+                .place(staged, &held)
+                .map(|placed| (Some(placed), held))
+        };
+        self.tasks.run_blocking(place).await
+    }
+
+    async fn record(
+        &self,
+        scope: &Scope,
+        row: &ImageRow,
+        source: Option<&SourceRow>,
+        layout: Layout,
+        is_new_blob: bool,
+    ) -> Result<Transaction> {
+        let mut transaction = self.db.write().await?;
+        let fingerprint = row
+            .fingerprint
+            .parse()
+            .map_err(|_| Error::failed("Invalid fingerprint"))?;
+        if is_new_blob {
+            blobs::insert(&mut transaction, &fingerprint, &layout).await?;
+        }
+        let image = db::images::insert(&mut transaction, scope.images, row).await?;
+        attach_default_profiles(&mut transaction, scope, image).await?;
+        if let Some(source) = source {
+            db::images::insert_source(&mut transaction, image, source).await?;
+        }
+        Ok(transaction)
+    }
+
+    /// Commits what was recorded, and decides what becomes of the files: they stay when the row
+    /// is durable, go when it certainly is not, and are left to the next start's sweep otherwise.
+    async fn settle(
+        &self,
+        fingerprint: &Fingerprint,
+        recorded: Result<Transaction>,
+        placed: Option<Placed>,
+    ) -> Result<()> {
+        let transaction = recorded?;
+        // From here on a cut-off must not take the files back: the row may be durable.
+        let undecided = placed.map(Placed::undecided);
+        let committed = Db::commit(transaction).await;
+        let Some(undecided) = undecided else {
+            return committed;
+        };
+        match committed {
+            Ok(()) => undecided.keep(),
+            Err(_) => match self.is_recorded(fingerprint).await {
+                Ok(true) => undecided.keep(),
+                Ok(false) => undecided.take_back(),
+                Err(error) => tracing::error!(%error, %fingerprint, "left to the next start"),
+            },
+        }
+        committed
+    }
+
+    async fn is_recorded(&self, fingerprint: &Fingerprint) -> Result<bool> {
+        let mut session = self.db.read().await?;
+        Ok(blobs::find(&mut session, fingerprint).await?.is_some())
+    }
+
+    fn row(&self, candidate: &Candidate) -> Result<ImageRow> {
+        let properties = serde_json::to_string(&candidate.properties)
+            .map_err(|error| Error::internal("Failed to store the properties", error))?;
+        Ok(ImageRow {
+            id: ImageId(0),
+            fingerprint: candidate.staged.fingerprint().to_string(),
+            kind: candidate.kind.name().to_owned(),
+            filename: candidate.filename.clone(),
+            architecture: candidate.architecture.to_owned(),
+            size_bytes: candidate.staged.layout().total_bytes(),
+            public: candidate.public,
+            auto_update: candidate.auto_update,
+            cached: candidate.cached,
+            properties,
+            created_at: candidate.created_at.to_string(),
+            expires_at: candidate.expires_at.to_string(),
+            uploaded_at: Timestamp::from(self.clock.now()).to_string(),
+            last_used_at: candidate.last_used_at.to_string(),
+        })
+    }
+}
+
+/// What the store has of a fingerprint.
+enum Stored {
+    Nowhere,
+    Here,
+}
+
+/// A new image gets the profile `default` of its project. An image of the project `default` gets
+/// that of every project that shares its images as well.
+async fn attach_default_profiles(
+    session: &mut Session,
+    scope: &Scope,
+    image: ImageId,
+) -> Result<()> {
+    // LXD: an image added through a sharing project is tied to that project's profile only.
+    if scope.project.id != scope.images {
+        return attach_default_profile(session, scope.profiles, image).await;
+    }
+    attach_default_profile(session, scope.profiles, image).await?;
+    for project in db::projects::list(session).await? {
+        let shares = !crate::config::project::feature(&project.config, "features.images");
+        if shares && scope.images_name == "default" {
+            attach_default_profile(session, project.id, image).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn attach_default_profile(
+    session: &mut Session,
+    project: db::ProjectId,
+    image: ImageId,
+) -> Result<()> {
+    if let Some(profile) = db::profiles::find(session, project, "default").await? {
+        db::images::set_profiles(session, image, project, &[profile.id]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Deleting images: the row first, then the files.
+
+use super::{Event, Images};
+use crate::{
+    access::Scope,
+    api::objects::{OperationObject, Requestor},
+    db::{self, Db, blobs, images::ImageRow},
+    error::{Error, Result},
+    image::Fingerprint,
+    operations::Spec,
+    store::Held,
+};
+
+use super::query::{self, Visibility};
+
+impl Images {
+    /// Begins the operation that deletes an image.
+    ///
+    /// # Errors
+    ///
+    /// 404 when there is none, before an operation is made.
+    pub(crate) async fn delete(
+        &self,
+        scope: Scope,
+        reference: &str,
+        requestor: Requestor,
+    ) -> Result<OperationObject> {
+        let row = self.find_row(&scope, Visibility::All, reference).await?;
+        let mut spec = Spec::image("Deleting image", &scope.project.name, &row.fingerprint);
+        spec.requestor = Some(requestor.clone());
+        let this = self.clone();
+        Ok(self.operations.task(spec, move |_| async move {
+            this.delete_now(&scope, &row, Some(&requestor)).await
+        }))
+    }
+
+    /// Deletes an image of a project, and its files when no other project has it.
+    async fn delete_now(
+        &self,
+        scope: &Scope,
+        row: &ImageRow,
+        requestor: Option<&Requestor>,
+    ) -> Result<()> {
+        let fingerprint: Fingerprint = row
+            .fingerprint
+            .parse()
+            .map_err(|_| Error::failed("Invalid fingerprint"))?;
+        let held = self.store.lock(&fingerprint).await;
+        let mut transaction = self.db.write().await?;
+        if !db::images::delete(&mut transaction, row.id).await? {
+            return Err(query::not_found());
+        }
+        let was_last = blobs::release(&mut transaction, &fingerprint).await?;
+        Db::commit(transaction).await?;
+        if was_last {
+            self.unlink(held).await?;
+        }
+        // LXD: nothing is told when another project keeps the image; listeners of this one are
+        // told here, because for them it is gone.
+        let path = format!("/1.0/images/{fingerprint}");
+        self.tell(Event {
+            action: "image-deleted",
+            path: &path,
+            scope,
+            requestor,
+            details: &[],
+        });
+        Ok(())
+    }
+
+    /// Unlinks files that no row names any more. When that fails, the mark in the database makes
+    /// the next start do it.
+    async fn unlink(&self, held: Held) -> Result<()> {
+        let store = self.store.clone();
+        let held = self
+            .tasks
+            .run_blocking(move || store.remove(&held).map(|()| held))
+            .await;
+        let held = match held {
+            Ok(held) => held,
+            Err(error) => {
+                tracing::warn!(%error, "image files are left to the next start");
+                return Ok(());
+            }
+        };
+        let mut transaction = self.db.write().await?;
+        blobs::unmark_removed(&mut transaction, held.fingerprint()).await?;
+        Db::commit(transaction).await
+    }
+}

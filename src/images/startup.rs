@@ -1,0 +1,62 @@
+//! What the store does before anybody may use it.
+
+use std::collections::BTreeMap;
+
+use super::Images;
+use crate::{
+    db::{Db, blobs},
+    error::{Error, Result},
+    image::{Fingerprint, Layout},
+};
+
+impl Images {
+    /// Makes files and rows agree after whatever ended the daemon last time, and says what was
+    /// found.
+    pub(crate) async fn recover(&self) -> Result<()> {
+        let mut session = self.db.read().await?;
+        let known = known(blobs::list(&mut session).await?)?;
+        let removed: Vec<Fingerprint> = blobs::removed(&mut session)
+            .await?
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect();
+        drop(session);
+
+        let (store, marked) = (self.store.clone(), removed.clone());
+        let swept = self
+            .tasks
+            .run_blocking(move || store.sweep(&known, &marked))
+            .await?;
+        if swept.unfinished > 0 {
+            tracing::info!(count = swept.unfinished, "removed unfinished uploads");
+        }
+        for name in &swept.quarantined {
+            tracing::warn!(%name, "an image file without a row was moved to the quarantine");
+        }
+        for fingerprint in &swept.damaged {
+            tracing::warn!(image.fingerprint = %fingerprint, "image files are missing or cut short");
+        }
+        self.forget_removed(&removed).await
+    }
+
+    async fn forget_removed(&self, removed: &[Fingerprint]) -> Result<()> {
+        if removed.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.db.write().await?;
+        for fingerprint in removed {
+            blobs::unmark_removed(&mut transaction, fingerprint).await?;
+        }
+        Db::commit(transaction).await
+    }
+}
+
+fn known(rows: Vec<(String, Layout)>) -> Result<BTreeMap<Fingerprint, Layout>> {
+    let parse = |(text, layout): (String, Layout)| match text.parse() {
+        Ok(fingerprint) => Ok((fingerprint, layout)),
+        Err(_) => Err(Error::failed(format!(
+            "The database has {text:?} as a fingerprint"
+        ))),
+    };
+    rows.into_iter().map(parse).collect()
+}

@@ -1,0 +1,292 @@
+//! Profiles: named sets of configuration and devices.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    access::Scope,
+    api::{
+        objects::{Profile, Requestor},
+        requests::ProfilePut,
+        url::escape,
+    },
+    config::{self, instance::Target},
+    db::{
+        self, Db, ProjectId, Session,
+        profiles::{self, Devices, ProfileRow},
+    },
+    error::{Context, Error, Kind, Result},
+    operations::{Operations, happened},
+};
+
+/// The profile that every project with profiles of its own has.
+pub(crate) const DEFAULT: &str = "default";
+
+/// The profiles of all projects. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Profiles {
+    db: Db,
+    operations: Operations,
+}
+
+impl Profiles {
+    /// The profiles kept in `db`.
+    pub(crate) fn new(db: Db, operations: Operations) -> Self {
+        Self { db, operations }
+    }
+
+    /// Makes the profile `default` of the project `default` on a fresh start, with a root disk in
+    /// the pool `default`, so that nobody needs an init command.
+    pub(crate) async fn ensure_default(session: &mut Session, project: ProjectId) -> Result<()> {
+        if profiles::find(session, project, DEFAULT).await?.is_some() {
+            return Ok(());
+        }
+        let root = [("path", "/"), ("pool", "default"), ("type", "disk")];
+        let root = root.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let profile = ProfileRow {
+            id: 0,
+            name: DEFAULT.to_owned(),
+            description: "Default LXD profile".to_owned(),
+            config: BTreeMap::new(),
+            devices: BTreeMap::from([("root".to_owned(), BTreeMap::from(root))]),
+        };
+        profiles::insert(session, project, &profile).await?;
+        Ok(())
+    }
+
+    /// Looks up whose profiles a request is about.
+    pub(crate) async fn scope(&self, project: &str) -> Result<Scope> {
+        let mut session = self.db.read().await?;
+        let found = Scope::find(&mut session, project).await;
+        found.context(format_args!("Failed loading project {project:?}"))
+    }
+
+    /// The profiles of a project, by name.
+    pub(crate) async fn list(&self, scope: &Scope) -> Result<Vec<Profile>> {
+        let mut session = self.db.read().await?;
+        let rows = profiles::list(&mut session, scope.profiles).await?;
+        Ok(rows.into_iter().map(render).collect())
+    }
+
+    /// One profile.
+    pub(crate) async fn get(&self, scope: &Scope, name: &str) -> Result<Profile> {
+        let mut session = self.db.read().await?;
+        let row = profiles::find(&mut session, scope.profiles, name).await?;
+        row.map(render)
+            .ok_or_else(not_found)
+            .context("Fetch profile")
+    }
+
+    /// The profile that is about to be changed; LXD words its absence by `prefix`.
+    pub(crate) async fn get_for_change(
+        &self,
+        scope: &Scope,
+        name: &str,
+        prefix: &str,
+    ) -> Result<Profile> {
+        let mut session = self.db.read().await?;
+        let row = profiles::find(&mut session, scope.profiles, name).await?;
+        let prefix = format_args!("Failed to retrieve {prefix}{name:?}");
+        row.map(render).ok_or_else(not_found).context(prefix)
+    }
+
+    /// Makes a profile.
+    pub(crate) async fn create(
+        &self,
+        scope: &Scope,
+        name: &str,
+        new: ProfilePut,
+        requestor: Requestor,
+    ) -> Result<()> {
+        config::names::profile(name)?;
+        let row = row(0, name, new);
+        let row = checked(row).map_err(|error| error.with_kind(Kind::BadRequest))?;
+        let mut transaction = self.db.write().await?;
+        let made = profiles::insert(&mut transaction, scope.profiles, &row).await;
+        made.map_err(|error| already_exists(error, name))?;
+        Db::commit(transaction).await?;
+        self.tell("profile-created", scope, name, requestor, None);
+        Ok(())
+    }
+
+    /// Replaces everything but the name. `expected` is compared with the profile as it is.
+    pub(crate) async fn replace(
+        &self,
+        scope: &Scope,
+        name: &str,
+        new: ProfilePut,
+        requestor: Requestor,
+    ) -> Result<()> {
+        self.change(scope, name, requestor, |old| row(old.id, name, new))
+            .await
+    }
+
+    /// Lays a PATCH over the profile: configuration and devices by key.
+    pub(crate) async fn merge(
+        &self,
+        scope: &Scope,
+        name: &str,
+        patch: ProfilePut,
+        has_description: bool,
+        requestor: Requestor,
+    ) -> Result<()> {
+        self.change(scope, name, requestor, |mut old| {
+            old.config.extend(patch.config);
+            old.devices.extend(patch.devices);
+            if has_description {
+                old.description = patch.description;
+            }
+            old
+        })
+        .await
+    }
+
+    async fn change(
+        &self,
+        scope: &Scope,
+        name: &str,
+        requestor: Requestor,
+        edit: impl FnOnce(ProfileRow) -> ProfileRow,
+    ) -> Result<()> {
+        let mut transaction = self.db.write().await?;
+        let old = profiles::find(&mut transaction, scope.profiles, name).await?;
+        let old = old.ok_or_else(not_found);
+        let old = old.context(format_args!("Failed to retrieve profile {name:?}"))?;
+        let new = checked(edit(old))?;
+        profiles::update(&mut transaction, &new).await?;
+        Db::commit(transaction).await?;
+        self.tell("profile-updated", scope, name, requestor, None);
+        Ok(())
+    }
+
+    /// Gives a profile another name.
+    pub(crate) async fn rename(
+        &self,
+        scope: &Scope,
+        name: &str,
+        new_name: &str,
+        requestor: Requestor,
+    ) -> Result<()> {
+        if name == DEFAULT {
+            return Err(Error::forbidden(
+                "The \"default\" profile cannot be renamed",
+            ));
+        }
+        config::names::profile(new_name)?;
+        let mut transaction = self.db.write().await?;
+        if profiles::find(&mut transaction, scope.profiles, new_name)
+            .await?
+            .is_some()
+        {
+            return Err(Error::failed(format!("Name {new_name:?} already in use")));
+        }
+        let row = profiles::find(&mut transaction, scope.profiles, name).await?;
+        let row = row.ok_or_else(not_found)?;
+        profiles::rename(&mut transaction, row.id, new_name).await?;
+        Db::commit(transaction).await?;
+        self.tell(
+            "profile-renamed",
+            scope,
+            new_name,
+            requestor,
+            Some(("old_name", name)),
+        );
+        Ok(())
+    }
+
+    /// Removes a profile. Images that refer to it lose the entry.
+    pub(crate) async fn delete(
+        &self,
+        scope: &Scope,
+        name: &str,
+        requestor: Requestor,
+    ) -> Result<()> {
+        if name == DEFAULT {
+            return Err(Error::forbidden(
+                "The \"default\" profile cannot be deleted",
+            ));
+        }
+        let mut transaction = self.db.write().await?;
+        let row = profiles::find(&mut transaction, scope.profiles, name).await?;
+        let row = row.ok_or_else(not_found)?;
+        profiles::delete(&mut transaction, row.id).await?;
+        Db::commit(transaction).await?;
+        self.tell("profile-deleted", scope, name, requestor, None);
+        Ok(())
+    }
+
+    fn tell(
+        &self,
+        action: &'static str,
+        scope: &Scope,
+        name: &str,
+        requestor: Requestor,
+        detail: Option<(&str, &str)>,
+    ) {
+        let project = &scope.project.name;
+        let path = format!("/1.0/profiles/{}", escape(name));
+        let mut event = happened(action, &path, project, Some(requestor));
+        if let Some((key, value)) = detail {
+            event = event.with(key, value);
+        }
+        self.operations.events().lifecycle(Some(project), &event);
+    }
+}
+
+fn not_found() -> Error {
+    Error::not_found("Profile not found")
+}
+
+fn already_exists(error: Error, name: &str) -> Error {
+    if db::constraint(&error) != Some("profiles.project_id, profiles.name") {
+        return error;
+    }
+    let text = format!("Error inserting {name:?} into database: The profile already exists");
+    Error::failed(text)
+}
+
+fn row(id: i64, name: &str, new: ProfilePut) -> ProfileRow {
+    let ProfilePut {
+        config,
+        description,
+        devices,
+    } = new;
+    ProfileRow {
+        id,
+        name: name.to_owned(),
+        description,
+        config,
+        devices,
+    }
+}
+
+/// The profile as it may be stored: known keys with good values, empty ones left out.
+fn checked(mut row: ProfileRow) -> Result<ProfileRow> {
+    config::instance::validate(Target::Profile, &row.config)?;
+    config::device::validate(Target::Profile, &row.devices, &|_network| false)?;
+    row.config.retain(|_, value| !value.is_empty());
+    drop_empty(&mut row.devices);
+    Ok(row)
+}
+
+fn drop_empty(devices: &mut Devices) {
+    for options in devices.values_mut() {
+        options.retain(|_, value| !value.is_empty());
+    }
+}
+
+fn render(row: ProfileRow) -> Profile {
+    let ProfileRow {
+        name,
+        description,
+        config,
+        devices,
+        ..
+    } = row;
+    Profile {
+        config,
+        description,
+        devices,
+        name,
+        used_by: Vec::new(),
+    }
+}

@@ -1,0 +1,219 @@
+//! One operation: what it is, and its state that changes.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use time::OffsetDateTime;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Events, Spec, Status};
+use crate::{
+    api::objects::{Metadata, OperationObject, Requestor},
+    clock::Clock,
+};
+
+/// What kind of operation it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Work that ends by itself.
+    Task,
+    /// A secret that waits to be used.
+    Token,
+}
+
+impl Class {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Task => "task",
+            Self::Token => "token",
+        }
+    }
+}
+
+/// An operation. Cheap to clone; all clones are one operation.
+#[derive(Debug, Clone)]
+pub(crate) struct Operation(Arc<Entry>);
+
+#[derive(Debug)]
+struct Entry {
+    id: Uuid,
+    class: Class,
+    spec: Spec,
+    created_at: OffsetDateTime,
+    clock: Clock,
+    events: Events,
+    state: Mutex<State>,
+    status: watch::Sender<Status>,
+    cancel: CancellationToken,
+}
+
+/// Guarded together, so that an event never shows half a change.
+#[derive(Debug)]
+struct State {
+    status: Status,
+    updated_at: OffsetDateTime,
+    metadata: Option<Metadata>,
+    may_cancel: bool,
+    err: String,
+}
+
+impl Operation {
+    pub(super) fn new(class: Class, mut spec: Spec, clock: Clock, events: Events) -> Self {
+        let created_at = clock.now();
+        let state = State {
+            status: Status::Pending,
+            updated_at: created_at,
+            metadata: spec.metadata.take(),
+            may_cancel: class == Class::Token,
+            err: String::new(),
+        };
+        Self(Arc::new(Entry {
+            id: Uuid::new_v4(),
+            class,
+            spec,
+            created_at,
+            clock,
+            events,
+            state: Mutex::new(state),
+            status: watch::Sender::new(Status::Pending),
+            cancel: CancellationToken::new(),
+        }))
+    }
+
+    /// Its UUID.
+    pub(crate) fn id(&self) -> Uuid {
+        self.0.id
+    }
+
+    /// Task or token.
+    pub(crate) fn class(&self) -> Class {
+        self.0.class
+    }
+
+    /// The project it belongs to.
+    pub(crate) fn project(&self) -> Option<&str> {
+        self.0.spec.project.as_deref()
+    }
+
+    /// Who asked for it.
+    pub(crate) fn requestor(&self) -> Option<&Requestor> {
+        self.0.spec.requestor.as_ref()
+    }
+
+    /// The URLs it is about, of one kind.
+    pub(crate) fn resources(&self, kind: &str) -> &[String] {
+        let resources = self.0.spec.resources.as_ref();
+        resources
+            .and_then(|all| all.get(kind))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// When it was made.
+    pub(crate) fn created_at(&self) -> OffsetDateTime {
+        self.0.created_at
+    }
+
+    /// Where it is in its life.
+    pub(crate) fn status(&self) -> Status {
+        self.state().status
+    }
+
+    /// Whether a client may end it.
+    pub(crate) fn may_cancel(&self) -> bool {
+        self.state().may_cancel
+    }
+
+    /// A text among its metadata.
+    pub(crate) fn metadata_text(&self, key: &str) -> Option<String> {
+        self.state()
+            .metadata
+            .as_ref()?
+            .get(key)?
+            .as_str()
+            .map(str::to_owned)
+    }
+
+    /// Its metadata.
+    pub(crate) fn metadata(&self) -> Option<Metadata> {
+        self.state().metadata.clone()
+    }
+
+    /// Replaces its metadata, and tells so.
+    pub(crate) fn set_metadata(&self, metadata: Metadata) {
+        let object = {
+            let mut state = self.state();
+            state.metadata = Some(metadata);
+            state.updated_at = self.0.clock.now();
+            self.render(&state)
+        };
+        self.0.events.operation(self.project(), &object);
+    }
+
+    /// Whether it was told to stop.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.cancel.is_cancelled()
+    }
+
+    pub(super) fn cancel(&self) {
+        self.0.cancel.cancel();
+    }
+
+    /// Goes on to `next` and tells so; does nothing when that cannot follow.
+    pub(super) fn advance(&self, next: Status, err: &str) {
+        let object = {
+            let mut state = self.state();
+            if next != Status::Pending && !state.status.leads_to(next) {
+                return;
+            }
+            state.status = next;
+            err.clone_into(&mut state.err);
+            if next.is_final() {
+                state.may_cancel = state.may_cancel && self.0.class == Class::Token;
+            }
+            self.render(&state)
+        };
+        self.0.events.operation(self.project(), &object);
+        self.0.status.send_replace(next);
+    }
+
+    /// Waits until it has ended, or for `timeout`; returns it as it then is.
+    pub(crate) async fn wait(&self, timeout: Option<Duration>) -> OperationObject {
+        let mut status = self.0.status.subscribe();
+        let ended = status.wait_for(|status| status.is_final());
+        match timeout {
+            Some(timeout) => drop(tokio::time::timeout(timeout, ended).await),
+            None => drop(ended.await),
+        }
+        self.object()
+    }
+
+    /// What clients see of it now.
+    pub(crate) fn object(&self) -> OperationObject {
+        self.render(&self.state())
+    }
+
+    fn render(&self, state: &State) -> OperationObject {
+        OperationObject {
+            id: self.0.id.to_string(),
+            class: self.0.class.name(),
+            description: self.0.spec.description.to_owned(),
+            created_at: self.0.created_at.into(),
+            updated_at: state.updated_at.into(),
+            status: state.status.name(),
+            status_code: state.status.code(),
+            resources: self.0.spec.resources.clone(),
+            metadata: state.metadata.clone(),
+            may_cancel: state.may_cancel,
+            err: state.err.clone(),
+            location: "none",
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
