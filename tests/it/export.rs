@@ -181,7 +181,6 @@ fn a_split_image_is_exported_as_two_parts() {
     let parts = Multipart::split(&metadata, "rootfs", &rootfs);
     let found = fingerprint_of(&daemon.import_parts(&parts));
     let answer = daemon.export(&found).answer;
-    assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
     let boundary = answer
         .header("content-type")
         .unwrap()
@@ -231,10 +230,41 @@ fn ranges_of_a_split_image_are_ignored() {
 }
 
 #[test]
-fn the_head_of_an_export_is_not_implemented() {
-    let (daemon, found, _) = with_image();
-    let request = Request::new("HEAD", &format!("/1.0/images/{found}/export"));
-    assert_eq!(daemon.send(&request).status, 501);
+fn the_head_of_an_export_tells_its_size() {
+    if !beyond_lxd("it does not implement it") {
+        return;
+    }
+    let (daemon, found, packed) = with_image();
+    let answer = daemon.send(&Request::new(
+        "HEAD",
+        &format!("/1.0/images/{found}/export"),
+    ));
+    assert_eq!((answer.status, answer.body.len()), (200, 0));
+    assert_eq!(
+        answer.header("content-length"),
+        Some(packed.len().to_string().as_str())
+    );
+    let etag = format!("\"{found}\"");
+    assert_eq!(answer.header("etag"), Some(etag.as_str()));
+}
+
+#[test]
+fn the_fingerprint_is_the_etag_of_an_export() {
+    if !beyond_lxd("it has none") {
+        return;
+    }
+    let (daemon, found, packed) = with_image();
+    let etag = format!("\"{found}\"");
+    assert_eq!(get(&daemon, &found, "If-None-Match", &etag).status, 304);
+    let request = Request::new("GET", &format!("/1.0/images/{found}/export"));
+    let request = request
+        .header("Range", "bytes=100-")
+        .header("If-Range", &etag);
+    let answer = daemon.send(&request);
+    assert_eq!(
+        (answer.status, answer.body.as_slice()),
+        (206, &packed[100..])
+    );
 }
 
 #[test]

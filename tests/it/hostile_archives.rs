@@ -287,3 +287,14 @@ fn control_characters_in_properties_stay_text() {
         "log injection"
     );
 }
+
+#[test]
+fn an_archive_that_is_cut_off_after_its_metadata_is_refused() {
+    if !beyond_lxd("it looks no further than metadata and root") {
+        return;
+    }
+    let packed = images::gzip(&images::container_of_size("a", 300_000));
+    refused(&packed[..packed.len() - 1000]);
+    let plain = images::container_of_size("a", 300_000);
+    refused(&plain[..200_000]);
+}

@@ -30,14 +30,6 @@ fn garbage_is_refused() {
 }
 
 #[test]
-fn a_format_that_lxd_does_not_know_is_refused() {
-    assert_eq!(
-        refused(&images::lz4(&images::container("a"))),
-        "Unsupported compression"
-    );
-}
-
-#[test]
 fn an_archive_without_metadata_is_refused() {
     let archive = Tar::new()
         .directory("rootfs/")

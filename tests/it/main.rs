@@ -12,11 +12,13 @@
 mod support;
 
 mod aliases;
+mod coverage;
 mod crash;
 mod curl;
 mod decoding;
 mod delete;
 mod disk_full;
+mod docs;
 mod edit;
 mod events;
 mod export;
@@ -39,4 +41,5 @@ mod routing;
 mod secrets;
 mod server;
 mod show;
+mod untrusted;
 mod uploads;

@@ -129,7 +129,7 @@ fn a_filter_selects_by_field_and_property() {
     };
     assert_eq!(fingerprints(&format!("fingerprint+eq+{a}")), [a.as_str()]);
     assert_eq!(
-        fingerprints("properties.description+eq+\"image+a\""),
+        fingerprints("properties.description+eq+%22image+a%22"),
         [a.as_str()]
     );
     assert_eq!(
@@ -165,7 +165,7 @@ fn a_bad_filter_is_refused() {
         ("not", "incomplete not clause"),
         ("x+eq+y+or", "unterminated compound clause"),
         ("x+eq+y+z", "invalid clause composition"),
-        ("x+eq+\"y+z", "unterminated quote"),
+        ("x+eq+%22y+z", "unterminated quote"),
     ];
     for (filter, text) in texts {
         let answer = daemon.get(&format!("/1.0/images?filter={filter}"));
