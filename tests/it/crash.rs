@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 /// How many points of each change are tried: a sample when there are more.
-const SAMPLE: usize = 24;
+const SAMPLE: usize = 100;
 
 /// What is interrupted.
 #[derive(Debug, Clone, Copy)]

@@ -30,8 +30,8 @@ const OPEN: &[(&str, &str, u16, &str)] = &[
     (
         "GET",
         "/1.0/operations/{id}/websocket",
-        400,
-        "missing secret",
+        403,
+        "not authorized",
     ),
 ];
 
