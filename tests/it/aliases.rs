@@ -106,6 +106,34 @@ fn names_may_hold_spaces_and_letters_of_any_script() {
 }
 
 #[test]
+fn the_empty_name_is_a_name() {
+    let (daemon, found) = with_alias("x");
+    let answer = daemon.post("/1.0/images/aliases", &json!({"name": "", "target": found}));
+    answer.is_error(400, "name and target are required");
+    daemon
+        .get("/1.0/images/aliases/")
+        .is_error(404, "Image alias not found");
+}
+
+#[test]
+fn names_that_would_spoil_a_terminal_are_refused() {
+    if !beyond_lxd("it takes them") {
+        return;
+    }
+    let daemon = Lximaged::start();
+    let found = daemon.import(&images::container("a"));
+    let post = |name: &str| {
+        let body = json!({"name": name, "target": found});
+        daemon.post("/1.0/images/aliases", &body).status
+    };
+    assert_eq!(post(&"x".repeat(255)), 201);
+    assert_eq!(post(&"x".repeat(256)), 400);
+    for name in ["a\nb", "a\rb", "a\u{1b}[2J", "a\u{0}b"] {
+        assert_eq!(post(name), 400, "{name:?}");
+    }
+}
+
+#[test]
 fn addresses_of_aliases_are_encoded_once() {
     if !beyond_lxd("it encodes them twice") {
         return;

@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::support::{
     Client, Lximaged, Request, fingerprint, images,
-    multipart::Multipart,
+    multipart::{CONTENT_TYPE, Multipart},
     soon,
     strace::{Point, Strace, points},
 };
 
 /// How many points of each change are tried: a sample when there are more.
-const SAMPLE: usize = 24;
+const SAMPLE: usize = 100;
 
 /// What is interrupted.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +63,7 @@ impl Try {
             (_, Some(rootfs)) => {
                 let parts = Multipart::split(&self.metadata, "rootfs", rootfs);
                 let request = Request::new("POST", "/1.0/images").body(parts.body());
-                request.header("Content-Type", &parts.content_type())
+                request.header("Content-Type", CONTENT_TYPE)
             }
         }
     }

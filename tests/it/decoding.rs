@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, Lximaged, Request};
+use crate::support::{Answer, Lximaged, Request, beyond_lxd};
 
 #[track_caller]
 fn put(daemon: &Lximaged, body: &[u8]) -> Answer {
@@ -132,6 +132,17 @@ fn a_missing_object_is_found_out_before_its_body() {
     let daemon = Lximaged::start();
     let request = Request::new("PUT", &format!("/1.0/images/{}", "a".repeat(64))).body("{");
     daemon.send(&request).is_error(404, "Image not found");
+}
+
+#[test]
+fn a_body_of_a_megabyte_is_the_largest() {
+    if !beyond_lxd("it reads everything into memory") {
+        return;
+    }
+    let daemon = Lximaged::start();
+    let body = |size: usize| format!("{{}}{}", " ".repeat(size - 2));
+    put(&daemon, body(1 << 20).as_bytes()).is_done();
+    assert_eq!(put(&daemon, body((1 << 20) + 1).as_bytes()).status, 413);
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn the_file_stays_while_another_project_has_the_image() {
         found
     );
     daemon.remove_image(&found);
-    assert_eq!(daemon.names("images"), [found.clone()]);
+    assert_eq!(daemon.names("images"), [found.as_str()]);
     let answer = daemon.get(&format!("/1.0/images/{found}/export?project=p1"));
     assert_eq!(answer.body, packed);
     daemon.finished(&daemon.delete(&format!("/1.0/images/{found}?project=p1")));

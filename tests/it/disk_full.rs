@@ -2,7 +2,10 @@
 
 use rustix::fs::statvfs;
 
-use crate::support::{Answer, Lximaged, Options, Request, images, multipart::Multipart};
+use crate::support::{
+    Answer, Lximaged, Options, Request, images,
+    multipart::{CONTENT_TYPE, Multipart},
+};
 
 /// Room for the database of either daemon, and for small images.
 const DISK_MIB: u32 = 64;
@@ -60,7 +63,7 @@ fn a_split_image_larger_than_the_disk_is_refused_and_leaves_nothing() {
     let request = Request::new("POST", "/1.0/images")
         .body(parts.body())
         .chunked();
-    recovers(&request.header("Content-Type", &parts.content_type()));
+    recovers(&request.header("Content-Type", CONTENT_TYPE));
 }
 
 #[test]

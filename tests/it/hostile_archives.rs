@@ -71,18 +71,18 @@ fn metadata_of_a_megabyte_and_more_is_refused() {
 fn metadata_that_announces_more_than_there_is_is_refused() {
     let header = Tar::new()
         .directory("rootfs/")
-        .announce("metadata.yaml", 0o77777777777);
+        .announce("metadata.yaml", 0o77_777_777_777);
     refused(&header.unfinished());
 }
 
 #[test]
 fn a_bomb_of_yaml_aliases_is_refused_quickly() {
-    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    let mut bomb = vec!["a0: &a0 [x, x, x, x, x, x, x, x, x, x]".to_owned()];
     for level in 1..12 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
-        bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+        bomb.push(format!("a{level}: &a{level} [{aliases}]"));
     }
-    refused(&images::unified(&bomb));
+    refused(&images::unified(&bomb.join("\n")));
 }
 
 #[test]
@@ -286,4 +286,15 @@ fn control_characters_in_properties_stay_text() {
         !daemon.log().contains('\u{1b}') || daemon.log().contains("\u{1b}["),
         "log injection"
     );
+}
+
+#[test]
+fn an_archive_that_is_cut_off_after_its_metadata_is_refused() {
+    if !beyond_lxd("it looks no further than metadata and root") {
+        return;
+    }
+    let packed = images::gzip(&images::container_of_size("a", 300_000));
+    refused(&packed[..packed.len() - 1000]);
+    let plain = images::container_of_size("a", 300_000);
+    refused(&plain[..200_000]);
 }

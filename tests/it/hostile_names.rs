@@ -43,7 +43,8 @@ fn never_a_file(act: impl Fn(&Lximaged, &str)) {
 }
 
 fn encoded(name: &str) -> String {
-    name.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    let digits: Vec<_> = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    digits.concat()
 }
 
 #[test]

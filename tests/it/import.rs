@@ -55,6 +55,16 @@ fn a_tar_in_zstd_is_an_image() {
 }
 
 #[test]
+fn a_tar_in_lz4_is_an_image() {
+    if !beyond_lxd("it does not know the format") {
+        return;
+    }
+    let daemon = Lximaged::start();
+    let packed = images::lz4(&images::container("a"));
+    assert_eq!(daemon.export(&daemon.import(&packed)).files, [packed]);
+}
+
+#[test]
 fn a_squashfs_with_metadata_and_root_is_an_image() {
     if !beyond_lxd("it needs sqfs2tar for it, which may not be installed") {
         return;

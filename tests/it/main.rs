@@ -4,15 +4,21 @@
 //! protocol over real sockets, and ends with the invariants of `support::invariants`. They pass in
 //! any order, in parallel, and without a network.
 #![cfg(test)]
+#![expect(
+    clippy::string_slice,
+    reason = "the texts are the tests' own, or a panic is the failure"
+)]
 
 mod support;
 
 mod aliases;
+mod coverage;
 mod crash;
 mod curl;
 mod decoding;
 mod delete;
 mod disk_full;
+mod docs;
 mod edit;
 mod events;
 mod export;
@@ -35,4 +41,5 @@ mod routing;
 mod secrets;
 mod server;
 mod show;
+mod untrusted;
 mod uploads;

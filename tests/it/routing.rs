@@ -54,16 +54,6 @@ fn head_is_not_implemented() {
 }
 
 #[test]
-fn the_head_of_the_root_is_answered() {
-    let daemon = Lximaged::start();
-    let answer = daemon.send(&Request::new("HEAD", "/"));
-    assert_eq!(
-        (answer.status, answer.header("content-type")),
-        (200, Some("application/json"))
-    );
-}
-
-#[test]
 fn an_unknown_method_is_not_found() {
     let daemon = Lximaged::start();
     let answer = daemon.send(&Request::new("FOO", "/1.0"));

@@ -3,8 +3,11 @@
 use std::{thread, time::Duration};
 
 use crate::support::{
-    Lximaged, PATIENCE, against_lxd, beyond_lxd, fingerprint, http::Connection, images,
-    multipart::Multipart, soon,
+    Lximaged, PATIENCE, against_lxd, beyond_lxd, fingerprint,
+    http::Connection,
+    images,
+    multipart::{CONTENT_TYPE, Multipart},
+    soon,
 };
 
 /// Begins an upload with these headers and this much of a body, and leaves it there.
@@ -70,7 +73,7 @@ fn a_client_that_vanishes_within_a_split_image_leaves_nothing() {
     let body = parts.body();
     let headers = format!(
         "Content-Type: {}\r\nContent-Length: {}\r\n",
-        parts.content_type(),
+        CONTENT_TYPE,
         body.len()
     );
     drop(begun(&daemon, &headers, &body[..200_000]));
@@ -102,13 +105,10 @@ fn thirty_two_clients_import_one_image_at_once() {
     let daemon = Lximaged::start();
     let packed = images::container_of_size("a", 400_000);
     let ends: Vec<_> = thread::scope(|scope| {
-        let clients: Vec<_> = (0..32)
-            .map(|_| scope.spawn(|| daemon.import_with(&packed, &[])))
-            .collect();
-        clients
-            .into_iter()
-            .map(|client| client.join().unwrap())
-            .collect()
+        let mut clients = Vec::new();
+        clients.resize_with(32, || scope.spawn(|| daemon.import_with(&packed, &[])));
+        let ends = clients.into_iter().map(|client| client.join().unwrap());
+        ends.collect()
     });
     let successes = ends.iter().filter(|end| end["status"] == "Success").count();
     assert!(successes >= 1);
@@ -116,7 +116,7 @@ fn thirty_two_clients_import_one_image_at_once() {
         assert_eq!(end["err"], "Image with same fingerprint already exists");
     }
     let found = fingerprint(&[&packed]);
-    assert_eq!(daemon.names("images"), [found.clone()], "one copy on disk");
+    assert_eq!(daemon.names("images"), [found.as_str()], "one copy on disk");
     assert_eq!(daemon.export(&found).files, [packed]);
 }
 

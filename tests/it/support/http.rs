@@ -68,22 +68,22 @@ impl Request {
     }
 
     fn head(&self) -> String {
-        let mut head = format!(
-            "{} {} HTTP/1.1\r\nHost: unix.socket\r\n",
-            self.method, self.path
-        );
+        let mut lines = vec![format!("{} {} HTTP/1.1", self.method, self.path)];
+        lines.push("Host: unix.socket".to_owned());
         if !self.keep_alive {
-            head.push_str("Connection: close\r\n");
+            lines.push("Connection: close".to_owned());
         }
         if self.chunked {
-            head.push_str("Transfer-Encoding: chunked\r\n");
+            lines.push("Transfer-Encoding: chunked".to_owned());
         } else if !self.body.is_empty() || self.method != "GET" {
-            head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+            lines.push(format!("Content-Length: {}", self.body.len()));
         }
-        for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        head + "\r\n"
+        lines.extend(
+            self.headers
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}")),
+        );
+        lines.join("\r\n") + "\r\n\r\n"
     }
 
     fn write(&self, stream: &mut dyn Stream) -> io::Result<()> {
@@ -159,7 +159,7 @@ impl Connection {
     }
 
     fn read_more(&mut self) -> io::Result<()> {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = vec![0; 64 * 1024];
         let count = self.stream.read(&mut buffer)?;
         self.ahead.extend_from_slice(&buffer[..count]);
         if count == 0 {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     clients::Client,
     http::{Answer, Request},
-    multipart::Multipart,
+    multipart::{CONTENT_TYPE, Multipart},
 };
 
 /// An image as the API gives it out.
@@ -31,13 +31,13 @@ impl Client {
             .headers(headers)
             .body(image)
             .chunked();
-        match headers
+        if headers
             .iter()
             .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
         {
-            true => request,
-            false => request.header("Content-Type", "application/octet-stream"),
+            return request;
         }
+        request.header("Content-Type", "application/octet-stream")
     }
 
     /// Uploads a unified image and gives its finished operation.
@@ -70,7 +70,7 @@ impl Client {
         let request = Request::new("POST", "/1.0/images")
             .body(parts.body())
             .chunked();
-        self.finished(&self.send(&request.header("Content-Type", &parts.content_type())))
+        self.finished(&self.send(&request.header("Content-Type", CONTENT_TYPE)))
     }
 
     /// Waits for the operation in a 202 answer and gives it as it ended.

@@ -30,7 +30,7 @@ pub(crate) use http::{Answer, Request};
 use sha2::{Digest, Sha256};
 
 /// How long anything may take before a test gives up on it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Whether the tests run against the real LXD, to prove their expectations.
 pub(crate) fn against_lxd() -> bool {

@@ -18,6 +18,9 @@ pub(crate) struct Multipart {
 /// The boundary of every body made here.
 const BOUNDARY: &str = "0123456789abcdef";
 
+/// The `Content-Type` that goes with it.
+pub(crate) const CONTENT_TYPE: &str = "multipart/form-data; boundary=0123456789abcdef";
+
 impl Multipart {
     /// A body without parts.
     pub(crate) fn new() -> Self {
@@ -45,11 +48,6 @@ impl Multipart {
             bytes: bytes.to_vec(),
         });
         self
-    }
-
-    /// The value of the `Content-Type` header.
-    pub(crate) fn content_type(&self) -> String {
-        format!("multipart/form-data; boundary={BOUNDARY}")
     }
 
     /// The whole body.

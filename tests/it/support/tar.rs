@@ -2,21 +2,20 @@
 
 /// What a header says an entry is.
 #[derive(Debug, Clone, Copy)]
+#[repr(u8)]
 pub(crate) enum Kind {
     /// A regular file.
-    File = b'0' as isize,
+    File = b'0',
     /// A hard link.
-    HardLink = b'1' as isize,
+    HardLink = b'1',
     /// A symbolic link.
-    SymbolicLink = b'2' as isize,
+    SymbolicLink = b'2',
     /// A character device.
-    CharacterDevice = b'3' as isize,
+    CharacterDevice = b'3',
     /// A directory.
-    Directory = b'5' as isize,
+    Directory = b'5',
     /// A named pipe.
-    Fifo = b'6' as isize,
-    /// An extended header for the next entry.
-    Extended = b'x' as isize,
+    Fifo = b'6',
 }
 
 /// An archive being written. Entries stand in the order they were added.
@@ -88,7 +87,7 @@ fn header(kind: Kind, name: &str, target: &str, size_bytes: u64) -> [u8; 512] {
     put(&mut block, 108, b"0000000\x000000000\0");
     put(&mut block, 124, format!("{size_bytes:011o}\0").as_bytes());
     put(&mut block, 136, b"00000000001\0        ");
-    block[156] = kind as isize as u8;
+    block[156] = kind as u8;
     put(&mut block, 157, target.as_bytes());
     put(&mut block, 257, b"ustar\x0000");
     let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
