@@ -26,7 +26,9 @@ impl Tasks {
         work: impl Future<Output = ()> + Send + 'static,
     ) {
         let cut = self.cut.clone();
-        let work = async move { drop(cut.run_until_cancelled(work).await) };
+        let work = async move {
+            cut.run_until_cancelled(work).await;
+        };
         #[expect(
             clippy::disallowed_methods,
             reason = "this is the one place that spawns"

@@ -50,10 +50,10 @@ impl Scope {
         let profiles = if own_profiles { project.id } else { shared.id };
         let (images, images_name) = (images.id, images.name.clone());
         Ok(Self {
+            project,
             images,
             images_name,
             profiles,
-            project,
         })
     }
 }

@@ -1,8 +1,8 @@
 //! One daemon for one state directory.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{Read, Seek, Write},
+    fs::{self, File, OpenOptions},
+    io::{Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -28,8 +28,7 @@ impl Lock {
             .open(&path)
             .context(format_args!("Failed to open {}", path.display()))?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let mut holder = String::new();
-            file.read_to_string(&mut holder)?;
+            let holder = fs::read_to_string(&path)?;
             return Err(Error::failed(format!(
                 "Another lximaged (process {}) is already running on {}",
                 holder.trim(),

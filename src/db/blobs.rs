@@ -2,7 +2,7 @@
 
 use super::{
     Session,
-    sql::{column, statements},
+    sql::{column, fingerprint, statements},
 };
 use crate::{
     error::Result,
@@ -50,10 +50,10 @@ pub(crate) async fn find(
 }
 
 /// Every fingerprint that has files.
-pub(crate) async fn list(session: &mut Session) -> Result<Vec<(String, Layout)>> {
+pub(crate) async fn list(session: &mut Session) -> Result<Vec<(Fingerprint, Layout)>> {
     LIST.all(session, [], |row| {
         Ok((
-            column(row, 0)?,
+            fingerprint(row, 0)?,
             Layout::from_sizes(column(row, 1)?, column(row, 2)?),
         ))
     })
@@ -87,8 +87,8 @@ pub(crate) async fn release(session: &mut Session, fingerprint: &Fingerprint) ->
 }
 
 /// Files that still have to be unlinked.
-pub(crate) async fn removed(session: &mut Session) -> Result<Vec<String>> {
-    REMOVED.all(session, [], |row| column(row, 0)).await
+pub(crate) async fn removed(session: &mut Session) -> Result<Vec<Fingerprint>> {
+    REMOVED.all(session, [], |row| fingerprint(row, 0)).await
 }
 
 /// The files are gone.

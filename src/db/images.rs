@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{
     ImageId, ProjectId, Session,
-    sql::{Arg, column, flag, statements},
+    sql::{Arg, column, fingerprint, flag, statements},
 };
 use crate::{error::Result, image::Fingerprint};
 
@@ -16,8 +16,8 @@ use crate::{error::Result, image::Fingerprint};
 pub(crate) struct ImageRow {
     /// The row's number; not looked at by [`insert`].
     pub(crate) id: ImageId,
-    /// 64 hexadecimal digits.
-    pub(crate) fingerprint: String,
+    /// SHA-256 of its files.
+    pub(crate) fingerprint: Fingerprint,
     /// `container` or `virtual-machine`.
     pub(crate) kind: String,
     /// The name its file had where it came from.
@@ -135,7 +135,7 @@ statements! {
 fn read(row: &SqliteRow) -> Result<ImageRow> {
     Ok(ImageRow {
         id: ImageId(column(row, 0)?),
-        fingerprint: column(row, 1)?,
+        fingerprint: fingerprint(row, 1)?,
         kind: column(row, 2)?,
         filename: column(row, 3)?,
         architecture: column(row, 4)?,

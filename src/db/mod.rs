@@ -5,7 +5,7 @@
 //! know which error it is.
 //!
 //! Deliberately absent: queries in loops over rows, SQL put together from text, and an
-//! abstraction over databases. The statements keep to what PostgreSQL accepts too.
+//! abstraction over databases. The statements keep to what `PostgreSQL` accepts too.
 
 mod connect;
 mod reserve;

@@ -7,7 +7,10 @@ use sqlx::{
     sqlite::{Sqlite, SqliteArguments, SqliteRow},
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    image::Fingerprint,
+};
 
 /// A statement with `N` parameters, `$1` to `$N`.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +60,8 @@ impl From<super::ImageId> for Arg<'_> {
     }
 }
 
-impl<'q> From<&'q crate::image::Fingerprint> for Arg<'q> {
-    fn from(value: &'q crate::image::Fingerprint) -> Self {
+impl<'q> From<&'q Fingerprint> for Arg<'q> {
+    fn from(value: &'q Fingerprint) -> Self {
         Self::Text(value.as_str())
     }
 }
@@ -94,7 +97,7 @@ impl<const N: usize> Sql<N> {
         self,
         session: &mut SqliteConnection,
         args: [Arg<'_>; N],
-        read: impl Fn(&SqliteRow) -> Result<T>,
+        read: impl Fn(&SqliteRow) -> Result<T> + Send,
     ) -> Result<Vec<T>> {
         let rows = self.bound(args).fetch_all(session).await.map_err(failure)?;
         rows.iter().map(read).collect()
@@ -105,7 +108,7 @@ impl<const N: usize> Sql<N> {
         self,
         session: &mut SqliteConnection,
         args: [Arg<'_>; N],
-        read: impl Fn(&SqliteRow) -> Result<T>,
+        read: impl Fn(&SqliteRow) -> Result<T> + Send,
     ) -> Result<Option<T>> {
         let row = self
             .bound(args)
@@ -120,7 +123,7 @@ impl<const N: usize> Sql<N> {
         self,
         session: &mut SqliteConnection,
         args: [Arg<'_>; N],
-        read: impl Fn(&SqliteRow) -> Result<T>,
+        read: impl Fn(&SqliteRow) -> Result<T> + Send,
     ) -> Result<T> {
         read(&self.bound(args).fetch_one(session).await.map_err(failure)?)
     }
@@ -132,6 +135,14 @@ where
     T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
 {
     row.try_get(index).map_err(failure)
+}
+
+/// A fingerprint, kept as its digits.
+pub(super) fn fingerprint(row: &SqliteRow, index: usize) -> Result<Fingerprint> {
+    let text: String = column(row, index)?;
+    let parsed = text.parse();
+    parsed
+        .map_err(|error| Error::internal("Failed to read the database", anyhow::Error::new(error)))
 }
 
 /// A flag, kept as 0 or 1.

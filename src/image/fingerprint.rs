@@ -11,6 +11,14 @@ pub(crate) struct Fingerprint(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotAFingerprint;
 
+impl fmt::Display for NotAFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a fingerprint")
+    }
+}
+
+impl std::error::Error for NotAFingerprint {}
+
 impl Fingerprint {
     /// The fingerprint of a finished SHA-256.
     pub(crate) fn from_digest(digest: &[u8; 32]) -> Self {

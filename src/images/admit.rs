@@ -84,7 +84,7 @@ impl Images {
             format!("/1.0/images/{fingerprint}"),
             [("type", kind.name())],
         );
-        self.tell(Event {
+        self.tell(&Event {
             action: "image-created",
             path: &path,
             scope,
@@ -138,12 +138,8 @@ impl Images {
         is_new_blob: bool,
     ) -> Result<Transaction> {
         let mut transaction = self.db.write().await?;
-        let fingerprint = row
-            .fingerprint
-            .parse()
-            .map_err(|_| Error::failed("Invalid fingerprint"))?;
         if is_new_blob {
-            blobs::insert(&mut transaction, &fingerprint, &layout).await?;
+            blobs::insert(&mut transaction, &row.fingerprint, &layout).await?;
         }
         let image = db::images::insert(&mut transaction, scope.images, row).await?;
         attach_default_profiles(&mut transaction, scope, image).await?;
@@ -189,7 +185,7 @@ impl Images {
             .map_err(|error| Error::internal("Failed to store the properties", error))?;
         Ok(ImageRow {
             id: ImageId(0),
-            fingerprint: candidate.staged.fingerprint().to_string(),
+            fingerprint: candidate.staged.fingerprint().clone(),
             kind: candidate.kind.name().to_owned(),
             filename: candidate.filename.clone(),
             architecture: candidate.architecture.to_owned(),

@@ -177,7 +177,7 @@ impl Images {
             let path = path(name);
             let details = [("target", target)];
             let action = "image-alias-created";
-            self.tell(Event {
+            self.tell(&Event {
                 action,
                 path: &path,
                 scope,
@@ -197,7 +197,7 @@ impl Images {
         details: &[(&str, &str)],
     ) {
         let path = path(name);
-        self.tell(Event {
+        self.tell(&Event {
             action,
             path: &path,
             scope,

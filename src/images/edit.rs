@@ -89,7 +89,7 @@ impl Images {
     fn tell_updated(&self, scope: &Scope, row: &ImageRow, requestor: &Requestor) {
         let path = format!("/1.0/images/{}", row.fingerprint);
         let requestor = Some(requestor);
-        self.tell(Event {
+        self.tell(&Event {
             action: "image-updated",
             path: &path,
             scope,

@@ -42,10 +42,7 @@ pub(crate) struct ExportedPart {
 impl Images {
     /// Opens the files of an image.
     pub(crate) async fn export(&self, row: &ImageRow) -> Result<Exported> {
-        let fingerprint: Fingerprint = row
-            .fingerprint
-            .parse()
-            .map_err(|_| Error::failed("Invalid fingerprint"))?;
+        let fingerprint = row.fingerprint.clone();
         let mut session = self.db.read().await?;
         let layout = blobs::find(&mut session, &fingerprint).await?;
         drop(session);
@@ -67,7 +64,7 @@ impl Images {
     pub(crate) fn tell_retrieved(&self, scope: &Scope, row: &ImageRow, requestor: &Requestor) {
         let path = format!("/1.0/images/{}", row.fingerprint);
         let requestor = Some(requestor);
-        self.tell(Event {
+        self.tell(&Event {
             action: "image-retrieved",
             path: &path,
             scope,

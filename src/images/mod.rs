@@ -81,14 +81,14 @@ impl Images {
     }
 
     /// Tells listeners what happened to an image or alias.
-    fn tell(&self, event: Event<'_>) {
+    fn tell(&self, event: &Event<'_>) {
         let Event {
             action,
             path,
             scope,
             requestor,
             details,
-        } = event;
+        } = *event;
         let mut lifecycle = happened(action, path, &scope.project.name, requestor.cloned());
         for (key, value) in details {
             lifecycle = lifecycle.with(key, *value);

@@ -160,7 +160,7 @@ impl Parts {
             architecture: row.architecture,
             cached: row.cached,
             filename: row.filename,
-            fingerprint: row.fingerprint,
+            fingerprint: row.fingerprint.to_string(),
             size: row.size_bytes,
             update_source: self.sources.remove(&row.id).map(render_source),
             kind: row.kind,

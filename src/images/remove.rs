@@ -26,7 +26,11 @@ impl Images {
         requestor: Requestor,
     ) -> Result<OperationObject> {
         let row = self.find_row(&scope, Visibility::All, reference).await?;
-        let mut spec = Spec::image("Deleting image", &scope.project.name, &row.fingerprint);
+        let mut spec = Spec::image(
+            "Deleting image",
+            &scope.project.name,
+            row.fingerprint.as_str(),
+        );
         spec.requestor = Some(requestor.clone());
         let this = self.clone();
         Ok(self.operations.task(spec, move |_| async move {
@@ -41,10 +45,7 @@ impl Images {
         row: &ImageRow,
         requestor: Option<&Requestor>,
     ) -> Result<()> {
-        let fingerprint: Fingerprint = row
-            .fingerprint
-            .parse()
-            .map_err(|_| Error::failed("Invalid fingerprint"))?;
+        let fingerprint = row.fingerprint.clone();
         let held = self.store.lock(&fingerprint).await;
         let forgotten = match self.forget(row, &fingerprint).await {
             Err(error) if db::is_full(&error) => {
@@ -60,7 +61,7 @@ impl Images {
         // LXD: nothing is told when another project keeps the image; listeners of this one are
         // told here, because for them it is gone.
         let path = format!("/1.0/images/{fingerprint}");
-        self.tell(Event {
+        self.tell(&Event {
             action: "image-deleted",
             path: &path,
             scope,

@@ -31,7 +31,7 @@ impl Images {
         let row = self.find_row(scope, Visibility::All, reference).await?;
         let mut metadata = Metadata::new();
         metadata.insert("secret".to_owned(), new_secret()?.into());
-        let token = self.token(scope, &row.fingerprint, metadata, requestor.clone());
+        let token = self.token(scope, row.fingerprint.as_str(), metadata, requestor.clone());
         let path = format!("/1.0/images/{}", row.fingerprint);
         let project = &scope.project.name;
         let event = happened("image-secret-created", &path, project, Some(requestor));
@@ -96,9 +96,10 @@ impl Images {
         };
         let row = self.find_row(scope, Visibility::All, reference).await;
         // LXD: a secret is used up even by those who need none.
-        let opened = row
-            .as_ref()
-            .is_ok_and(|row| self.redeem(scope, &row.fingerprint, secret).is_some());
+        let opened = row.as_ref().is_ok_and(|row| {
+            self.redeem(scope, row.fingerprint.as_str(), secret)
+                .is_some()
+        });
         match row {
             Ok(row) if opened || row.public || sees == Visibility::All => Ok(row),
             Err(error) if sees == Visibility::All => Err(error),

@@ -1,12 +1,10 @@
 //! What the store does before anybody may use it.
 
-use std::collections::BTreeMap;
-
 use super::Images;
 use crate::{
     db::{Db, blobs},
-    error::{Error, Result},
-    image::{Fingerprint, Layout},
+    error::Result,
+    image::Fingerprint,
 };
 
 impl Images {
@@ -14,12 +12,8 @@ impl Images {
     /// found.
     pub(crate) async fn recover(&self) -> Result<()> {
         let mut session = self.db.read().await?;
-        let known = known(blobs::list(&mut session).await?)?;
-        let removed: Vec<Fingerprint> = blobs::removed(&mut session)
-            .await?
-            .iter()
-            .filter_map(|text| text.parse().ok())
-            .collect();
+        let known = blobs::list(&mut session).await?.into_iter().collect();
+        let removed = blobs::removed(&mut session).await?;
         drop(session);
 
         let (store, marked) = (self.store.clone(), removed.clone());
@@ -49,14 +43,4 @@ impl Images {
         }
         Db::commit(transaction).await
     }
-}
-
-fn known(rows: Vec<(String, Layout)>) -> Result<BTreeMap<Fingerprint, Layout>> {
-    let parse = |(text, layout): (String, Layout)| match text.parse() {
-        Ok(fingerprint) => Ok((fingerprint, layout)),
-        Err(_) => Err(Error::failed(format!(
-            "The database has {text:?} as a fingerprint"
-        ))),
-    };
-    rows.into_iter().map(parse).collect()
 }

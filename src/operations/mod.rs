@@ -25,7 +25,7 @@ use uuid::Uuid;
 use crate::{
     api::objects::{Metadata, OperationObject, Requestor, Resources},
     clock::Clock,
-    error::{Context, Error, Kind, Result},
+    error::{Error, Result},
     tasks::Tasks,
 };
 
@@ -127,11 +127,11 @@ impl Operations {
             Err(_) if operation.is_cancelled() => operation.advance(Status::Cancelled, ""),
             Err(error) => {
                 let (id, cause) = (operation.id(), error.cause());
-                match cause {
-                    Some(cause) => {
-                        tracing::error!(operation.id = %id, %error, cause = format!("{cause:#}"), "operation failed")
-                    }
-                    None => tracing::info!(operation.id = %id, %error, "operation failed"),
+                if let Some(cause) = cause {
+                    let cause = format!("{cause:#}");
+                    tracing::error!(operation.id = %id, %error, cause, "operation failed");
+                } else {
+                    tracing::info!(operation.id = %id, %error, "operation failed");
                 }
                 operation.advance(Status::Failure, error.message());
             }
@@ -142,11 +142,9 @@ impl Operations {
     fn forget_later(&self, id: Uuid) {
         let (this, stopping) = (self.clone(), self.tasks.stopping().clone());
         self.tasks.spawn("forget operation", async move {
-            drop(
-                stopping
-                    .run_until_cancelled(tokio::time::sleep(LINGER))
-                    .await,
-            );
+            stopping
+                .run_until_cancelled(tokio::time::sleep(LINGER))
+                .await;
             this.set().remove(&id);
         });
     }
@@ -202,6 +200,7 @@ impl Operations {
             return Err(Error::bad_request("This operation can't be cancelled"));
         }
         operation.cancel();
+        operation.advance(Status::Cancelling, "");
         if operation.class() == Class::Token {
             operation.advance(Status::Cancelled, "");
             self.forget_later(operation.id());
@@ -227,11 +226,6 @@ impl Operations {
     }
 }
 
-/// What a cancelled operation's work returns.
-pub(crate) fn cancelled() -> Error {
-    Error::new(Kind::Failed, "context canceled")
-}
-
 /// Reads the seconds of `?timeout=`: `None` waits for ever.
 ///
 /// # Errors
@@ -241,12 +235,11 @@ pub(crate) fn timeout(text: Option<&str>) -> Result<Option<Duration>> {
     let Some(text) = text.filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    let seconds: i64 = text
-        .parse()
-        .map_err(|_: std::num::ParseIntError| {
-            Error::failed(format!("parsing {text:?}: invalid syntax"))
-        })
-        .context("strconv.Atoi")?;
+    let Ok(seconds) = text.parse::<i64>() else {
+        return Err(Error::failed(format!(
+            "strconv.Atoi: parsing {text:?}: invalid syntax"
+        )));
+    };
     Ok(u64::try_from(seconds).ok().map(Duration::from_secs))
 }
 

@@ -61,9 +61,21 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
 
 /// Files that may do what is reserved to another room, with the reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
-    ("src/http/files/body.rs", "task::spawn", "a read ahead of the connection that waits for it"),
-    ("src/http/files/body.rs", "spawn_blocking", "a read ahead of the connection that waits for it"),
-    ("src/daemon/socket.rs", "remove_file", "a stale socket is no image file"),
+    (
+        "src/http/files/body.rs",
+        "task::spawn",
+        "a read ahead of the connection that waits for it",
+    ),
+    (
+        "src/http/files/body.rs",
+        "spawn_blocking",
+        "a read ahead of the connection that waits for it",
+    ),
+    (
+        "src/daemon/socket.rs",
+        "remove_file",
+        "a stale socket is no image file",
+    ),
 ];
 
 /// How SQL looks in a string.

@@ -7,7 +7,7 @@ use super::Filter;
 fn passes(filter: &str) -> bool {
     let image = json!({
         "public": true,
-        "size": 1031964,
+        "size": 1_031_964,
         "type": "container",
         "profiles": ["default", "web"],
         "aliases": [{"name": "bb"}],

@@ -11,6 +11,7 @@ use crate::{
 };
 
 /// GET: operations by the lower-case name of their status.
+#[expect(clippy::unused_async, reason = "handlers are async")]
 pub(crate) async fn list(call: Call) -> Result<Answer> {
     let found = call.services.operations.of_project(call.project());
     let objects = found.iter().map(Operation::object);
@@ -37,11 +38,13 @@ fn by_status<T>(
 }
 
 /// GET: one operation.
+#[expect(clippy::unused_async, reason = "handlers are async")]
 pub(crate) async fn get(call: Call) -> Result<Answer> {
     Answer::sync(&call.services.operations.get(call.segment(0))?.object())
 }
 
 /// DELETE: ends one that can be cancelled.
+#[expect(clippy::unused_async, reason = "handlers are async")]
 pub(crate) async fn delete(call: Call) -> Result<Answer> {
     let operations = &call.services.operations;
     let operation = operations.get(call.segment(0))?;
@@ -79,6 +82,7 @@ pub(crate) async fn wait(call: Call) -> Result<Answer> {
 }
 
 /// GET: the data channel of an operation that has one. None of this daemon's has.
+#[expect(clippy::unused_async, reason = "handlers are async")]
 pub(crate) async fn websocket(call: Call) -> Result<Answer> {
     let has_secret = call
         .query("secret")

@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// GET /: the versions of the API.
+#[expect(clippy::unused_async, reason = "handlers are async")]
 pub(crate) async fn versions(_call: Call) -> Result<Answer> {
     Answer::sync(&["/1.0"])
 }

@@ -8,7 +8,7 @@ mod qcow2;
 mod sniff;
 mod tar;
 
-pub(crate) use inspect::{Inspected, Limits, inspect_metadata, inspect_unified};
+pub(crate) use inspect::{Limits, inspect_metadata, inspect_unified};
 pub(crate) use qcow2::check_root;
 pub(crate) use sniff::{Format, SNIFF_BYTES};
 

@@ -8,14 +8,23 @@ pub(crate) const SNIFF_BYTES: usize = 512;
 /// A format that images come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
+    /// Not compressed.
     Tar,
+    /// Members follow each other.
     Gzip,
+    /// Streams follow each other.
     Bzip2,
+    /// Streams follow each other.
     Xz,
+    /// The format before xz.
     Lzma,
+    /// Frames follow each other.
     Zstd,
+    /// The frame format.
     Lz4,
+    /// A read-only file system.
     Squashfs,
+    /// A disk.
     Qcow2,
 }
 

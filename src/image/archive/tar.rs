@@ -22,8 +22,6 @@ const MAX_EXTENDED_BYTES: i64 = 1024 * 1024;
 pub(super) struct Entry {
     pub(super) name: Vec<u8>,
     pub(super) kind: Kind,
-    /// Length of the data that follows.
-    pub(super) size_bytes: i64,
 }
 
 /// What extended headers say of the entry after them.
@@ -83,7 +81,7 @@ impl<R: Read> Tar<R> {
                     return Err(malformed("extended header after extended header"));
                 }
                 b'x' => extended = Some(records(&self.extended(size)?)?),
-                b'L' => extended = Some(long_name(self.extended(size)?)),
+                b'L' => extended = Some(long_name(&self.extended(size)?)),
                 b'K' => drop(self.extended(size)?),
                 b'g' => check_global(&self.extended(size)?)?,
                 flag => {
@@ -128,11 +126,7 @@ impl<R: Read> Tar<R> {
             return Err(malformed("data after an entry that has none"));
         }
         self.expect(size_bytes)?;
-        Ok(Entry {
-            name,
-            kind,
-            size_bytes,
-        })
+        Ok(Entry { name, kind })
     }
 
     /// The data of the entry that [`Self::next`] returned last, if it is no longer than `limit`.
@@ -222,7 +216,7 @@ impl<R: Read> Tar<R> {
 }
 
 /// GNU tar's way to write a long name: as the data of an entry, with a zero at its end.
-fn long_name(data: Vec<u8>) -> Extended {
+fn long_name(data: &[u8]) -> Extended {
     let name = data
         .split(|byte| *byte == 0)
         .next()

@@ -176,7 +176,7 @@ impl<'t> Decoder<'t> {
     #[expect(clippy::cast_precision_loss, reason = "the bound is a power of two")]
     fn integer(&mut self, id: NodeId, into: &mut i64) -> Result<(), String> {
         let node = self.visit(id)?;
-        match self.scalar(node)? {
+        match Self::scalar(node)? {
             Some(Scalar::Int(number)) => *into = number,
             Some(Scalar::Float(number)) if number.abs() < i64::MAX as f64 => *into = number as i64,
             Some(Scalar::Null) => *into = 0,
@@ -187,7 +187,7 @@ impl<'t> Decoder<'t> {
 
     fn flag(&mut self, id: NodeId, into: &mut bool) -> Result<(), String> {
         let node = self.visit(id)?;
-        match self.scalar(node)? {
+        match Self::scalar(node)? {
             Some(Scalar::Bool(flag)) => *into = flag,
             Some(Scalar::Null) => *into = false,
             _ => self.wrong(node, "bool")?,
@@ -195,7 +195,7 @@ impl<'t> Decoder<'t> {
         Ok(())
     }
 
-    fn scalar(&self, node: &Node) -> Result<Option<Scalar>, String> {
+    fn scalar(node: &Node) -> Result<Option<Scalar>, String> {
         match &node.value {
             Value::Scalar { text, is_plain } => {
                 resolve(node.tag.as_deref(), text, *is_plain).map(Some)
@@ -214,7 +214,7 @@ impl<'t> Decoder<'t> {
     }
 
     fn unless_null(&mut self, node: &Node, go_type: &str) -> Result<(), String> {
-        match self.scalar(node)? {
+        match Self::scalar(node)? {
             Some(Scalar::Null) => Ok(()),
             _ => self.wrong(node, go_type),
         }
@@ -222,7 +222,7 @@ impl<'t> Decoder<'t> {
 
     fn key(&mut self, id: NodeId) -> Result<Key, String> {
         let node = self.visit(id)?;
-        if self.scalar(node)? == Some(Scalar::Merge) {
+        if Self::scalar(node)? == Some(Scalar::Merge) {
             return Ok(Key::Merge);
         }
         let mut name = String::new();
@@ -255,7 +255,7 @@ impl<'t> Decoder<'t> {
 
     /// Notes a value of the wrong type.
     fn wrong(&mut self, node: &Node, go_type: &str) -> Result<(), String> {
-        let tag = match (&node.tag, self.scalar(node)?) {
+        let tag = match (&node.tag, Self::scalar(node)?) {
             (Some(tag), _) => short(tag),
             (None, Some(scalar)) => scalar.tag().to_owned(),
             (None, None) if matches!(node.value, Value::Sequence(_)) => "!!seq".to_owned(),

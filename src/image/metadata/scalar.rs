@@ -53,7 +53,6 @@ pub(super) fn resolve(tag: Option<&str>, text: &str, is_plain: bool) -> Result<S
     let tag = tag.map(short);
     match tag.as_deref() {
         None if is_plain => Ok(by_looks(text)),
-        None | Some("!!str" | "!") => Ok(Scalar::Text),
         Some("!!binary") => binary(text),
         Some(tag @ ("!!bool" | "!!int" | "!!float" | "!!null" | "!!timestamp")) => {
             match (tag, by_looks(text)) {
@@ -66,7 +65,8 @@ pub(super) fn resolve(tag: Option<&str>, text: &str, is_plain: bool) -> Result<S
                 )),
             }
         }
-        Some(_) => Ok(Scalar::Text),
+        // Quoted, text by its tag, or by a tag of somebody's own.
+        _ => Ok(Scalar::Text),
     }
 }
 
