@@ -66,14 +66,14 @@ impl<'q> From<&'q Fingerprint> for Arg<'q> {
     }
 }
 
-impl<'q, T: Into<Self>> From<Option<T>> for Arg<'q> {
+impl<T: Into<Self>> From<Option<T>> for Arg<'_> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
     }
 }
 
 impl<const N: usize> Sql<N> {
-    fn bound<'q>(self, args: [Arg<'q>; N]) -> Query<'q, Sqlite, SqliteArguments> {
+    fn bound(self, args: [Arg<'_>; N]) -> Query<'_, Sqlite, SqliteArguments> {
         args.into_iter()
             .fold(sqlx::query(AssertSqlSafe(self.0)), |query, arg| match arg {
                 Arg::Text(text) => query.bind(text),
@@ -125,7 +125,8 @@ impl<const N: usize> Sql<N> {
         args: [Arg<'_>; N],
         read: impl Fn(&SqliteRow) -> Result<T> + Send,
     ) -> Result<T> {
-        read(&self.bound(args).fetch_one(session).await.map_err(failure)?)
+        let row = self.bound(args).fetch_one(session).await.map_err(failure)?;
+        read(&row)
     }
 }
 

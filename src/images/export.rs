@@ -7,7 +7,7 @@ use crate::{
     access::Scope,
     api::objects::Requestor,
     db::{blobs, images::ImageRow},
-    error::{Error, Result},
+    error::Result,
     image::{Fingerprint, Format, SNIFF_BYTES},
     store::Files,
 };

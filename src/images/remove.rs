@@ -5,7 +5,7 @@ use crate::{
     access::Scope,
     api::objects::{OperationObject, Requestor},
     db::{self, Db, blobs, images::ImageRow},
-    error::{Error, Result},
+    error::Result,
     image::Fingerprint,
     operations::Spec,
     store::Held,

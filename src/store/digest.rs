@@ -32,7 +32,7 @@ impl Digest {
             .spawn(move || {
                 let hash = received
                     .into_iter()
-                    .fold(Sha256::new(), |hash, piece| hash.chain_update(piece));
+                    .fold(Sha256::new(), Sha256::chain_update);
                 hash.finalize().into()
             });
         Ok(Self {

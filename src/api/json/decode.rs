@@ -56,26 +56,6 @@ pub(crate) fn decode_into<T: Decode>(value: &mut T, body: &[u8]) -> Result<()> {
     decode_checked(value, body.get(..end).unwrap_or_default())
 }
 
-/// Like [`decode`] for a file that is one JSON value and nothing else (Go's `json.Unmarshal`, with
-/// which LXD reads what other servers publish).
-///
-/// # Errors
-///
-/// See [`decode`]; a file that ends early is `unexpected end of JSON input`.
-pub(crate) fn decode_document<T: Decode>(file: &[u8]) -> Result<T> {
-    let syntax = scan::check_first_value(file).and_then(|end| {
-        let (document, rest) = file.split_at_checked(end).unwrap_or((file, &[]));
-        scan::check_nothing_follows(rest).map(|()| document)
-    });
-    let document = syntax.map_err(|error| match error {
-        SyntaxError::Empty | SyntaxError::Cut => Error::bad_request("unexpected end of JSON input"),
-        SyntaxError::Invalid(text) => Error::bad_request(text),
-    })?;
-    let mut value = T::default();
-    decode_checked(&mut value, document)?;
-    Ok(value)
-}
-
 fn decode_checked<T: Decode>(value: &mut T, checked: &[u8]) -> Result<()> {
     let mut decoder = Decoder {
         cursor: Cursor::new(checked),

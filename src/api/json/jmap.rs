@@ -36,15 +36,6 @@ impl Jmap {
         self.get(key)?.as_str().ok_or_else(|| not_a("string", key))
     }
 
-    /// The bool under this key.
-    ///
-    /// # Errors
-    ///
-    /// 400 when there is none, or something else (`null` too).
-    pub(crate) fn get_bool(&self, key: &str) -> Result<bool> {
-        self.get(key)?.as_bool().ok_or_else(|| not_a("bool", key))
-    }
-
     fn get(&self, key: &str) -> Result<&Json> {
         self.find(key)
             .ok_or_else(|| Error::bad_request(format!("Response was missing `{key}`")))

@@ -31,14 +31,6 @@ pub(super) fn check_first_value(text: &[u8]) -> Result<usize, SyntaxError> {
     .run()
 }
 
-/// Refuses anything but white space in `rest`, which followed a value.
-pub(super) fn check_nothing_follows(rest: &[u8]) -> Result<(), SyntaxError> {
-    match rest.iter().find(|byte| !is_space(**byte)) {
-        Some(byte) => Err(invalid(*byte, "after top-level value")),
-        None => Ok(()),
-    }
-}
-
 /// JSON's white space.
 pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')

@@ -3,10 +3,7 @@
 //! What a type holds after decoding follows Go: an absent key leaves the default. A field is an
 //! `Option` where LXD tells an absent (or `null`) key from an empty value.
 
-mod certificates;
 mod images;
-mod instances;
-mod metadata;
 mod profiles;
 mod projects;
 mod server;
@@ -15,20 +12,13 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use certificates::{Certificate, CertificatePut, CertificatesPost};
 pub(crate) use images::{
-    ImageAlias, ImageAliasesEntryPost, ImageAliasesEntryPut, ImageAliasesPost, ImageExportPost,
-    ImagePut, ImagesPost, ImagesPostSource,
+    ImageAliasesEntryPost, ImageAliasesEntryPut, ImageAliasesPost, ImagePut, ImagesPost,
 };
-pub(crate) use instances::{
-    InstancePost, InstancePostTarget, InstancePut, InstanceSnapshotsPost, InstanceSource,
-    InstanceStatePut, InstanceType, InstancesPost, InstancesPut,
-};
-pub(crate) use metadata::{ImageMetadata, ImageMetadataTemplate};
 pub(crate) use profiles::{ProfilePost, ProfilePut, ProfilesPost};
 pub(crate) use projects::{ProjectPost, ProjectPut, ProjectsPost};
-pub(crate) use server::{ClusterPut, ServerPut, WarningPut};
-pub(crate) use storage::{NetworksPost, StoragePoolPut, StoragePoolsPost};
+pub(crate) use server::ServerPut;
+pub(crate) use storage::{StoragePoolPut, StoragePoolsPost};
 
 use std::collections::BTreeMap;
 

@@ -22,17 +22,3 @@ go_struct! {
         description: String,
     }
 }
-
-go_struct! {
-    /// `POST /1.0/networks`.
-    pub(crate) struct api.NetworksPost {
-        /// Its configuration.
-        config: Config,
-        /// What it is for.
-        description: String,
-        /// Its name.
-        name: String,
-        /// Its driver.
-        kind as "type": String,
-    }
-}

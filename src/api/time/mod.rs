@@ -23,8 +23,6 @@ pub(crate) struct Timestamp(OffsetDateTime);
 impl Timestamp {
     /// Go's zero time, `0001-01-01T00:00:00Z`.
     pub(crate) const ZERO: Self = Self(datetime!(0001-01-01 0:00 UTC));
-    /// The Unix epoch, `1970-01-01T00:00:00Z`.
-    pub(crate) const EPOCH: Self = Self(OffsetDateTime::UNIX_EPOCH);
 
     /// Whether it is the zero time, in whatever zone.
     pub(crate) fn is_zero(self) -> bool {
@@ -35,11 +33,6 @@ impl Timestamp {
     pub(crate) fn from_unix(seconds: i64) -> Option<Self> {
         let time = OffsetDateTime::from_unix_timestamp(seconds).ok()?;
         (1..=9999).contains(&time.year()).then_some(Self(time))
-    }
-
-    /// The seconds since the epoch.
-    pub(crate) fn unix_seconds(self) -> i64 {
-        self.0.unix_timestamp()
     }
 }
 

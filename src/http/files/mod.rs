@@ -68,13 +68,6 @@ impl Download {
         self.etag = Some(tag.into());
         self
     }
-
-    /// The same, holding `lease` until the transfer ends.
-    #[must_use]
-    pub(crate) fn holding(mut self, lease: impl Send + 'static) -> Self {
-        self.lease = Box::new(lease);
-        self
-    }
 }
 
 /// One file of a form.

@@ -416,9 +416,13 @@ impl Drop for Flag {
 fn leased(size: usize) -> (Download, impl Fn() -> bool) {
     let dropped = Arc::new(AtomicBool::new(false));
     let flag = Flag(Arc::clone(&dropped));
-    (download(size).holding(flag), move || {
-        dropped.load(Ordering::SeqCst)
-    })
+    (
+        Download {
+            lease: Box::new(flag),
+            ..download(size)
+        },
+        move || dropped.load(Ordering::SeqCst),
+    )
 }
 
 #[tokio::test]

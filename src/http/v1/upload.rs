@@ -51,7 +51,7 @@ pub(crate) async fn post(mut call: Call) -> Result<Answer> {
     let content_type = call.headers().get("content-type").cloned();
     let mut body = call.take_body().into_data_stream();
     let begun = begin(&mut body, is_json).await?;
-    let body = body.map(|piece| piece.map_err(interrupted));
+    let body = body.map(|piece| piece.map_err(|error| interrupted(&error)));
     let rest = match begun {
         Begun::Json(source) => return from_json(&call, &scope, &source),
         Begun::Image(first) => stream::iter(first.map(Ok)).chain(body),
@@ -99,7 +99,7 @@ async fn begin(body: &mut BodyDataStream, is_json: bool) -> Result<Begun> {
         let Some(piece) = body.next().await else {
             return whole(held.freeze(), is_json);
         };
-        held.extend_from_slice(&piece.map_err(interrupted)?);
+        held.extend_from_slice(&piece.map_err(|error| interrupted(&error))?);
         if !is_json && !may_be_json(&held) {
             return Ok(Begun::Image(Some(held.freeze())));
         }
@@ -123,7 +123,7 @@ fn may_be_json(bytes: &[u8]) -> bool {
     first.is_none_or(|byte| b"{n".contains(byte))
 }
 
-fn interrupted(error: axum::Error) -> Error {
+fn interrupted(error: &axum::Error) -> Error {
     tracing::debug!(%error, "the client stopped sending");
     Error::bad_request("unexpected EOF")
 }

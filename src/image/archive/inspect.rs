@@ -300,7 +300,7 @@ impl Scan<'_> {
         let is_cut = error.kind() == ErrorKind::UnexpectedEof;
         if error
             .get_ref()
-            .is_some_and(|inner| inner.is::<SearchedTooFar>())
+            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<SearchedTooFar>)
         {
             return Error::failed(SearchedTooFar.to_string());
         }

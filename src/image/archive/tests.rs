@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::*;
+use super::{inspect::Inspected, *};
 
 const METADATA: &[u8] = b"architecture: x86_64\ncreation_date: 1424284563\n";
 

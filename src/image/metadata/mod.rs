@@ -35,6 +35,10 @@ pub(crate) struct Metadata {
 }
 
 /// A file that is made when something happens to an instance.
+#[expect(
+    clippy::struct_field_names,
+    reason = "the fields are called what the file calls them"
+)]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Template {
     /// `create`, `copy`, `rename`, `start`.

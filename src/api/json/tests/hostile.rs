@@ -4,8 +4,8 @@ use std::iter;
 
 use super::refusal;
 use crate::api::{
-    json::{Jmap, Json, decode, decode_document, scan::MAX_DEPTH},
-    requests::{ImagesPost, InstancesPost, ServerPut},
+    json::{Jmap, Json, decode, scan::MAX_DEPTH},
+    requests::{ImagesPost, ProfilesPost, ServerPut},
 };
 
 /// Numbers that look random and are the same in every run (xorshift).
@@ -25,9 +25,9 @@ fn decode_as_everything(body: &[u8]) -> usize {
         decode::<Json>(body).is_ok(),
         decode::<Jmap>(body).is_ok(),
         decode::<ImagesPost>(body).is_ok(),
-        decode::<InstancesPost>(body).is_ok(),
+        decode::<ProfilesPost>(body).is_ok(),
         decode::<ServerPut>(body).is_ok(),
-        decode_document::<Json>(body).is_ok(),
+        decode::<Json>(body).is_ok(),
     ];
     taken.into_iter().filter(|taken| *taken).count()
 }

@@ -1,5 +1,5 @@
 use super::refusal;
-use crate::api::json::{Jmap, Json, decode, decode_document, scan::MAX_DEPTH};
+use crate::api::json::{Jmap, Json, decode, scan::MAX_DEPTH};
 
 /// Bodies, and the text each one is refused with.
 const BROKEN: &[(&[u8], &str)] = &[
@@ -176,28 +176,6 @@ fn what_follows_the_first_value_is_ignored() {
     assert!(matches!(&decode(b"5x").unwrap(), Json::Number(text) if text == "5"));
     assert_eq!(decode::<Json>(b"\"a\"x").unwrap().as_str(), Some("a"));
     assert_eq!(decode::<Json>(b"truex").unwrap().as_bool(), Some(true));
-}
-
-#[test]
-fn a_document_has_nothing_after_its_value() {
-    let text = |file: &[u8]| {
-        decode_document::<Json>(file)
-            .unwrap_err()
-            .message()
-            .to_owned()
-    };
-    assert_eq!(
-        decode_document::<Json>(b" true\n ").unwrap().as_bool(),
-        Some(true)
-    );
-    assert_eq!(text(b"{} x"), "invalid character 'x' after top-level value");
-    assert_eq!(text(b"01"), "invalid character '1' after top-level value");
-    assert_eq!(text(b""), "unexpected end of JSON input");
-    assert_eq!(text(b"[1"), "unexpected end of JSON input");
-    assert_eq!(
-        text(b"<"),
-        "invalid character '<' looking for beginning of value"
-    );
 }
 
 #[test]
