@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::refusal;
-use crate::api::json::{Json, decode, decode_into, go_struct};
+use crate::api::json::{Json, decode, decode::decode_into, go_struct};
 
 go_struct! {
     /// A struct with a field of each sort.
