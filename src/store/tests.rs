@@ -82,7 +82,7 @@ async fn a_sweep_removes_what_a_marker_says_and_sets_strangers_aside() {
     fs::write(dir.path().join("images").join(&stranger), "bytes").unwrap();
     let swept = store.sweep(&BTreeMap::new(), &[]).unwrap();
     assert_eq!(swept.unfinished, 1);
-    assert_eq!(swept.quarantined, [stranger.clone()]);
+    assert_eq!(swept.quarantined, std::slice::from_ref(&stranger));
     assert_eq!(entries(&dir.path().join("images")), 0);
     assert_eq!(entries(&dir.path().join("staging")), 0);
     assert_eq!(

@@ -45,6 +45,14 @@ fn a_method_without_a_handler_is_not_implemented() {
 }
 
 #[test]
+fn the_head_of_the_root_is_answered() {
+    let daemon = Lximaged::start();
+    let answer = daemon.send(&Request::new("HEAD", "/"));
+    assert_eq!((answer.status, answer.body.len()), (200, 0));
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+}
+
+#[test]
 fn head_is_not_implemented() {
     let daemon = Lximaged::start();
     for path in ["/1.0", "/1.0/images", "/1.0/projects"] {

@@ -8,6 +8,7 @@ use crate::support::{Lximaged, Request, beyond_lxd, images};
 /// the error.
 const OPEN: &[(&str, &str, u16, &str)] = &[
     ("GET", "/", 200, ""),
+    ("HEAD", "/", 200, ""),
     ("GET", "/1.0", 200, ""),
     ("GET", "/1.0/images", 200, ""),
     ("POST", "/1.0/images", 403, "not authorized"),

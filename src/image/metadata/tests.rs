@@ -1,5 +1,7 @@
 //! The texts of LXD 5.0.2, as its operations show them.
 
+use std::fmt::Write;
+
 use super::Metadata;
 
 fn error(text: &str) -> String {
@@ -193,13 +195,8 @@ fn bombs_end_quickly() {
     let mut bomb = "a0: &a0 {k: v}\n".to_owned();
     for level in 1..20 {
         let previous = format!("*a{}", level - 1);
-        bomb += &format!(
-            "a{level}: &a{level} {{{}}}\n",
-            (0..9)
-                .map(|i| format!("k{i}: {previous}"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        );
+        let pairs: Vec<_> = (0..9).map(|i| format!("k{i}: {previous}")).collect();
+        writeln!(bomb, "a{level}: &a{level} {{{}}}", pairs.join(", ")).unwrap();
     }
     bomb += "properties: *a19\n";
     assert!(error(&bomb).starts_with("yaml: "));
