@@ -7,7 +7,7 @@ use std::{
 };
 
 use sqlx::{
-    SqliteConnection, SqlitePool,
+    ConnectOptions, SqliteConnection, SqlitePool,
     migrate::{Migration, MigrationType, Migrator},
     pool::PoolConnection,
     sqlite::{
@@ -162,6 +162,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(PATIENCE)
+        .disable_statement_logging()
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {
@@ -192,7 +193,7 @@ fn migrator() -> Migrator {
 
 /// Looks at the schema version without writing a byte.
 async fn refuse_newer(path: &Path) -> Result<()> {
-    use sqlx::{ConnectOptions, Connection};
+    use sqlx::Connection;
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
     let mut session = options.connect().await.map_err(failure)?;
     let version = VERSION.one(&mut session, [], |row| {

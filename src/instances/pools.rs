@@ -214,7 +214,7 @@ impl Pools {
     fn tell(&self, action: &'static str, name: &str, requestor: Requestor) {
         let path = format!("/1.0/storage-pools/{}", escape(name));
         let event = happened(action, &path, "default", Some(requestor));
-        self.operations.events().lifecycle(None, &event);
+        self.operations.events().lifecycle(Some("default"), &event);
     }
 }
 

@@ -12,8 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{http::peer::Peer, tasks::Tasks};
 
-/// How long the headers of a request may take.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// How long a network client may take to send the headers of its next request, idle time
+/// included. Those on this machine may keep a connection open for as long as they like.
+const HEADERS_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long an idle HTTP/2 connection is left without a sign of life, and how long it may then
 /// take to give one.
@@ -37,8 +38,9 @@ pub(super) async fn serve<S>(stream: S, peer: Peer, router: Router, tasks: Tasks
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let headers_within = matches!(peer, Peer::Tls { .. }).then_some(HEADERS_WITHIN);
     let service = TowerToHyperService::new(router.layer(Extension(peer)));
-    let builder = builder();
+    let builder = builder(headers_within);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = pin!(connection.into_owned());
     let ended = tokio::select! {
@@ -53,13 +55,13 @@ where
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
+fn builder(headers_within: Option<Duration>) -> Builder<TokioExecutor> {
     // Go writes `Etag`, not `etag`.
     let mut builder = Builder::new(TokioExecutor::new()).title_case_headers(true);
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_WITHIN)
+        .header_read_timeout(headers_within)
         .max_headers(MAX_HEADERS);
     builder
         .http2()

@@ -65,7 +65,10 @@ async fn change(mut call: Call, how: Change) -> Result<Answer> {
         .collect();
     settings.change(how, body).await?;
     let event = happened("config-updated", "/1.0", "default", Some(call.requestor()));
-    call.services.operations.events().lifecycle(None, &event);
+    call.services
+        .operations
+        .events()
+        .lifecycle(Some("default"), &event);
     Ok(Answer::done())
 }
 
