@@ -9,6 +9,7 @@ needed=(
     lxc=lxd-client
     curl=curl
     strace=strace
+    systemd-socket-activate=systemd
     mksquashfs=squashfs-tools
     tar=tar
     xz=xz-utils

@@ -14,8 +14,7 @@ use sd_notify::NotifyState;
 use tokio::net::UnixListener;
 
 use super::{
-    certificate::Certificate,
-    facts,
+    certificate, facts,
     lifecycle::{self, Signals},
     lock::Lock,
     logging, socket,
@@ -77,8 +76,7 @@ async fn serve(options: Options) -> Result<()> {
     rustix::process::umask(Mode::from_raw_mode(0o077));
     store::directory(&paths.directory, 0o711)?;
     let _lock = Lock::take(&paths.directory)?;
-    let certificate = Certificate::load_or_create(&paths.directory, clock.now())?;
-    let identity = Identity::new(certificate.key());
+    let identity = Identity::new(certificate::load_or_create(&paths.directory, clock.now())?);
     let https = Https::new(tls::config(identity.clone())?, tasks.clone());
 
     let operations = Operations::new(clock.clone(), events, tasks.clone());
@@ -103,7 +101,8 @@ async fn serve(options: Options) -> Result<()> {
         settings: settings.clone(),
         operations: operations.clone(),
         tasks: tasks.clone(),
-        facts: facts::find_out(&certificate),
+        facts: facts::find_out(),
+        identity: identity.clone(),
         addresses: Arc::new(move || address::shown(&listening.addresses())),
     });
     let app = router.get_or_init(|| http::router(&services)).clone();
@@ -200,9 +199,9 @@ fn unix_listener(path: &Path, group: Option<&str>) -> Result<UnixListener> {
 
 /// Serves with the certificate files as they are now.
 fn reload(directory: &Path, identity: &Identity) {
-    match Certificate::load_or_create(directory, Clock::System.now()) {
+    match certificate::load_or_create(directory, Clock::System.now()) {
         Ok(certificate) => {
-            identity.replace(certificate.key());
+            identity.replace(certificate);
             tracing::info!("the server certificate was read again");
         }
         Err(error) => tracing::error!(%error, "the certificate stays"),

@@ -1,6 +1,6 @@
 //! The server certificate: made on the first start, read on every other.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -15,76 +15,51 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{
     error::{Context, Error, Result},
-    http::tls,
+    http::tls::{self, Certificate},
     store,
 };
 
 /// How long a certificate is good for, as LXD's.
 const LIFE: Duration = Duration::days(3650);
 
-/// The server certificate and its key.
-#[derive(Debug)]
-pub(super) struct Certificate {
-    pem: String,
-    fingerprint: String,
-    key: CertifiedKey,
+/// Reads `server.crt` and `server.key`, or makes them when there is neither.
+///
+/// # Errors
+///
+/// When only one of them is there, or they do not belong together.
+pub(super) fn load_or_create(directory: &Path, now: OffsetDateTime) -> Result<Certificate> {
+    let (certificate, key) = (directory.join("server.crt"), directory.join("server.key"));
+    match (certificate.exists(), key.exists()) {
+        (true, true) => {}
+        (false, false) => create(&certificate, &key, now)?,
+        (has_certificate, _) => {
+            let there = if has_certificate { &certificate } else { &key };
+            let text = format!(
+                "{} is there without the other half of the pair",
+                there.display()
+            );
+            return Err(Error::failed(text));
+        }
+    }
+    load(&certificate, &key)
 }
 
-impl Certificate {
-    /// Reads `server.crt` and `server.key`, or makes them when there is neither.
-    ///
-    /// # Errors
-    ///
-    /// When only one of them is there, or they do not belong together.
-    pub(super) fn load_or_create(directory: &Path, now: OffsetDateTime) -> Result<Self> {
-        let (certificate, key) = (directory.join("server.crt"), directory.join("server.key"));
-        match (certificate.exists(), key.exists()) {
-            (true, true) => {}
-            (false, false) => create(&certificate, &key, now)?,
-            (has_certificate, _) => {
-                let there = if has_certificate { &certificate } else { &key };
-                let text = format!(
-                    "{} is there without the other half of the pair",
-                    there.display()
-                );
-                return Err(Error::failed(text));
-            }
-        }
-        Self::load(&certificate, &key)
-    }
-
-    fn load(certificate: &Path, key: &Path) -> Result<Self> {
-        let pem = fs::read_to_string(certificate)
-            .context(format_args!("Failed to read {}", certificate.display()))?;
-        let bad = |error| Error::internal("The server certificate is not usable", error);
-        let der = CertificateDer::from_pem_slice(pem.as_bytes())
-            .map_err(|error| bad(anyhow::Error::from(error)))?;
-        let private =
-            PrivateKeyDer::from_pem_file(key).map_err(|error| bad(anyhow::Error::from(error)))?;
-        let fingerprint = tls::fingerprint(&der);
-        let key = CertifiedKey::from_der(vec![der], private, &aws_lc_rs::default_provider())
-            .map_err(|error| bad(anyhow::Error::from(error)))?;
-        Ok(Self {
-            pem,
-            fingerprint,
-            key,
-        })
-    }
-
-    /// The certificate as text.
-    pub(super) fn pem(&self) -> &str {
-        &self.pem
-    }
-
-    /// SHA-256 of the certificate.
-    pub(super) fn fingerprint(&self) -> &str {
-        &self.fingerprint
-    }
-
-    /// What TLS serves with.
-    pub(super) fn key(&self) -> CertifiedKey {
-        self.key.clone()
-    }
+fn load(certificate: &Path, key: &Path) -> Result<Certificate> {
+    let pem = fs::read_to_string(certificate)
+        .context(format_args!("Failed to read {}", certificate.display()))?;
+    let bad = |error| Error::internal("The server certificate is not usable", error);
+    let der = CertificateDer::from_pem_slice(pem.as_bytes())
+        .map_err(|error| bad(anyhow::Error::from(error)))?;
+    let private =
+        PrivateKeyDer::from_pem_file(key).map_err(|error| bad(anyhow::Error::from(error)))?;
+    let fingerprint = tls::fingerprint(&der);
+    let key = CertifiedKey::from_der(vec![der], private, &aws_lc_rs::default_provider())
+        .map_err(|error| bad(anyhow::Error::from(error)))?;
+    Ok(Certificate {
+        pem,
+        fingerprint,
+        key: Arc::new(key),
+    })
 }
 
 fn create(certificate: &Path, key: &Path, now: OffsetDateTime) -> Result<()> {
@@ -151,9 +126,9 @@ mod tests {
     fn a_certificate_is_made_once_and_read_afterwards() {
         let dir = tempfile::tempdir().unwrap();
         let now = OffsetDateTime::UNIX_EPOCH;
-        let made = Certificate::load_or_create(dir.path(), now).unwrap();
-        let read = Certificate::load_or_create(dir.path(), now).unwrap();
-        assert_eq!(made.fingerprint(), read.fingerprint());
+        let made = load_or_create(dir.path(), now).unwrap();
+        let read = load_or_create(dir.path(), now).unwrap();
+        assert_eq!(made.fingerprint, read.fingerprint);
         assert_eq!(mode(&dir.path().join("server.key")), 0o600);
         assert_eq!(mode(&dir.path().join("server.crt")), 0o644);
     }
@@ -162,7 +137,7 @@ mod tests {
     fn half_a_pair_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("server.crt"), "x").unwrap();
-        let error = Certificate::load_or_create(dir.path(), OffsetDateTime::UNIX_EPOCH);
+        let error = load_or_create(dir.path(), OffsetDateTime::UNIX_EPOCH);
         assert!(
             error
                 .unwrap_err()

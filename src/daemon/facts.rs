@@ -1,14 +1,12 @@
 //! What the server is and runs on.
 
-use crate::{daemon::certificate::Certificate, http::Facts};
+use crate::http::Facts;
 
 /// Finds out what `GET /1.0` tells about the machine.
-pub(super) fn find_out(certificate: &Certificate) -> Facts {
+pub(super) fn find_out() -> Facts {
     let system = rustix::system::uname();
     let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     Facts {
-        certificate: certificate.pem().to_owned(),
-        certificate_fingerprint: certificate.fingerprint().to_owned(),
         kernel: system.sysname().to_string_lossy().into_owned(),
         kernel_architecture: system.machine().to_string_lossy().into_owned(),
         kernel_version: system.release().to_string_lossy().into_owned(),

@@ -48,6 +48,8 @@ pub(crate) struct Services {
     pub(crate) tasks: Tasks,
     /// What the server is and runs on.
     pub(crate) facts: Facts,
+    /// The certificate it serves with.
+    pub(crate) identity: tls::Identity,
     /// Where it listens; asked anew each time, because that changes.
     pub(crate) addresses: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
 }
@@ -55,10 +57,6 @@ pub(crate) struct Services {
 /// What the server is and runs on; found out once.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
-    /// The server certificate (PEM).
-    pub(crate) certificate: String,
-    /// SHA-256 of it.
-    pub(crate) certificate_fingerprint: String,
     /// `Linux`.
     pub(crate) kernel: String,
     /// The kernel's name of the architecture.

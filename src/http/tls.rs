@@ -23,29 +23,41 @@ pub(crate) fn fingerprint(der: &[u8]) -> String {
     hex::encode(Sha256::digest(der))
 }
 
-/// The server's certificate, which can be replaced while it is in use.
+/// The server's certificate, which can be replaced while it is in use. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Identity(Arc<RwLock<Arc<CertifiedKey>>>);
+pub(crate) struct Identity(Arc<RwLock<Arc<Certificate>>>);
+
+/// A certificate and its key.
+#[derive(Debug)]
+pub(crate) struct Certificate {
+    /// The certificate as text.
+    pub(crate) pem: String,
+    /// SHA-256 of it.
+    pub(crate) fingerprint: String,
+    /// What TLS serves with.
+    pub(crate) key: Arc<CertifiedKey>,
+}
 
 impl Identity {
-    /// Serves with this certificate and key.
-    pub(crate) fn new(key: CertifiedKey) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(key))))
+    /// Serves with this certificate.
+    pub(crate) fn new(certificate: Certificate) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(certificate))))
     }
 
     /// Serves new connections with this one.
-    pub(crate) fn replace(&self, key: CertifiedKey) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+    pub(crate) fn replace(&self, certificate: Certificate) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certificate);
     }
 
-    fn current(&self) -> Arc<CertifiedKey> {
+    /// The certificate that new connections are served with.
+    pub(crate) fn current(&self) -> Arc<Certificate> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl ResolvesServerCert for Identity {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current())
+        Some(Arc::clone(&self.current().key))
     }
 }
 

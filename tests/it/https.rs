@@ -1,10 +1,13 @@
 //! The network listener, and what somebody without trust sees there.
 
-use std::io::Read;
+use std::{fs, io::Read, net::TcpListener};
 
+use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Client, Lximaged, daemon::own_address, http::Connection, images, soon};
+use crate::support::{
+    Client, Lximaged, beyond_lxd, daemon::own_address, http::Connection, images, soon,
+};
 
 fn listening() -> (Lximaged, Client) {
     let daemon = Lximaged::start();
@@ -158,6 +161,62 @@ fn a_moved_listener_is_closed_at_the_old_address() {
     );
     let addresses = daemon.get("/1.0").metadata()["environment"]["addresses"].clone();
     assert_eq!(addresses, json!([address.to_string()]));
+}
+
+#[test]
+fn an_address_in_use_is_refused_and_the_listener_stays() {
+    let (daemon, anonymous) = listening();
+    let taken = TcpListener::bind(own_address(0)).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let before = daemon.get("/1.0").metadata()["config"].clone();
+    let body = json!({"config": {"core.https_address": address}});
+    let answer = daemon.patch("/1.0", &body);
+    assert_eq!(answer.status, 500);
+    let error = answer.json["error"].as_str().unwrap();
+    let begins = format!("Cannot listen on network HTTPS socket \"{address}\": ");
+    assert!(
+        error.starts_with(&begins) && error.ends_with("address already in use"),
+        "{error}"
+    );
+    anonymous.get("/1.0").metadata();
+    assert_eq!(daemon.get("/1.0").metadata()["config"], before);
+}
+
+#[test]
+fn the_listener_moves_to_all_addresses_of_its_port() {
+    let daemon = Lximaged::start();
+    let port = TcpListener::bind(own_address(0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    for address in [own_address(port).to_string(), format!("0.0.0.0:{port}")] {
+        let body = json!({"config": {"core.https_address": address}});
+        daemon.patch("/1.0", &body).is_done();
+    }
+    Lximaged::anonymous(own_address(port))
+        .get("/1.0")
+        .metadata();
+}
+
+#[test]
+fn a_new_certificate_is_served_after_sighup() {
+    if !beyond_lxd("it has to be restarted") {
+        return;
+    }
+    let (daemon, anonymous) = listening();
+    let other = Lximaged::start();
+    for name in ["server.key", "server.crt"] {
+        fs::copy(other.dir().join(name), daemon.dir().join(name)).unwrap();
+    }
+    daemon.signal(Signal::HUP);
+    let reloaded = || daemon.log().contains("read again");
+    assert!(soon(crate::support::PATIENCE, reloaded));
+    anonymous.get("/1.0").metadata();
+    let served = |daemon: &Lximaged| {
+        daemon.get("/1.0").metadata()["environment"]["certificate_fingerprint"].clone()
+    };
+    assert_eq!(served(&daemon), served(&other));
 }
 
 #[test]

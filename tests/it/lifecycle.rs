@@ -10,7 +10,9 @@ use std::{
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Lximaged, Options, PATIENCE, Request, against_lxd, beyond_lxd, images, soon};
+use crate::support::{
+    Client, Lximaged, Options, PATIENCE, Request, against_lxd, beyond_lxd, images, soon,
+};
 
 /// Runs the binary with these arguments beside the daemon, to its end.
 fn run(daemon: &Lximaged, args: &[&str]) -> Output {
@@ -241,6 +243,34 @@ fn readiness_is_told_to_systemd() {
         }
     }
     daemon.get("/1.0").metadata();
+}
+
+#[test]
+fn systemd_can_hold_the_socket() {
+    if !beyond_lxd("it is started in another way") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let socket = home.path().join("unix.socket");
+    let mut activator = Command::new("systemd-socket-activate");
+    activator
+        .arg("--listen")
+        .arg(&socket)
+        .arg(env!("CARGO_BIN_EXE_lximaged"));
+    activator
+        .arg("--dir")
+        .arg(home.path())
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    let mut daemon = activator
+        .spawn()
+        .expect("systemd-socket-activate is needed");
+    assert!(soon(PATIENCE, || socket.exists()));
+    Client::Unix(socket.clone()).get("/1.0").metadata();
+    let pid = rustix::process::Pid::from_child(&daemon);
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    assert!(daemon.wait().unwrap().success());
+    assert!(socket.exists(), "it is systemd's");
 }
 
 #[test]

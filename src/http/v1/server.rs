@@ -86,12 +86,13 @@ fn scalar(value: Json) -> Scalar {
 
 async fn environment(call: &Call) -> Result<Environment> {
     let (services, facts) = (&call.services, call.services.facts.clone());
+    let certificate = services.identity.current();
     let has_pools = !services.pools.list().await?.is_empty();
     Ok(Environment {
         addresses: (services.addresses)(),
         architectures: image::host_architectures(),
-        certificate: facts.certificate,
-        certificate_fingerprint: facts.certificate_fingerprint,
+        certificate: certificate.pem.clone(),
+        certificate_fingerprint: certificate.fingerprint.clone(),
         driver: "lxc",
         driver_version: "5.0.2",
         firewall: "nftables",
