@@ -11,6 +11,7 @@ use std::{
 use tokio::sync::{Mutex, watch};
 
 use crate::{
+    access::Edit,
     config::{
         self,
         keys::{Change, Scalar},
@@ -72,8 +73,10 @@ impl Settings {
         &self,
         how: Change,
         body: BTreeMap<String, Scalar>,
+        edit: &Edit,
     ) -> Result<BTreeSet<String>> {
         let _changing = self.changing.lock().await;
+        edit.check(&self.rendered())?;
         let old = self.current();
         let (mut new, changed) = config::keys::apply(&old, how, body)?;
         if changed.contains("core.trust_password") {

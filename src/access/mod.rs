@@ -1,9 +1,11 @@
 //! Who calls, what they may do, and in which project.
 
 mod caller;
+mod edit;
 mod projects;
 mod scope;
 
 pub(crate) use caller::{Access, Caller};
+pub(crate) use edit::Edit;
 pub(crate) use projects::{ProjectChange, Projects};
 pub(crate) use scope::Scope;

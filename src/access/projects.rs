@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::scope::DEFAULT;
+use super::{Edit, scope::DEFAULT};
 use crate::{
     api::{
         objects::{Project, ProjectState, Requestor, ResourceUse},
@@ -137,10 +137,11 @@ impl Projects {
         name: &str,
         project: ProjectPut,
         how: ProjectChange,
-        requestor: Requestor,
+        edit: Edit,
     ) -> Result<()> {
         let mut transaction = self.db.write().await?;
         let row = find(&mut transaction, name).await?;
+        edit.check(&(&row.description, &row.config))?;
         let (description, config) = laid_over(&row, project, how);
         config::project::validate(&config)?;
         let holds = contents_of(&mut transaction, row.id).await?;
@@ -149,7 +150,7 @@ impl Projects {
         self.adjust_default_profile(&mut transaction, &row, &config)
             .await?;
         Db::commit(transaction).await?;
-        self.tell("project-updated", name, requestor);
+        self.tell("project-updated", name, edit.requestor);
         Ok(())
     }
 

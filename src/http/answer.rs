@@ -69,18 +69,6 @@ impl Answer {
     }
 }
 
-/// Refuses a change of something that is not as the client last saw it.
-// LXD: quotes are stripped, and there is no wildcard.
-pub(crate) fn check_etag(if_match: Option<&str>, tagged: &impl Serialize) -> Result<()> {
-    let Some(given) = if_match else { return Ok(()) };
-    let (given, current) = (given.trim_matches('"'), json::etag(tagged));
-    if given.is_empty() || given == current {
-        return Ok(());
-    }
-    let text = format!("ETag doesn't match: {current} vs {given}");
-    Err(Error::new(Kind::PreconditionFailed, text))
-}
-
 const SUCCESS: &[u8] = br#"{"type":"sync","status":"Success","status_code":200,"operation":"","error_code":0,"error":"","metadata":"#;
 
 fn sync(metadata: &[u8], etag: Option<String>) -> Response<Body> {

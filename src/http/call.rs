@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::Services;
 use crate::{
-    access::Caller,
+    access::{Caller, Edit},
     api::{json, objects::Requestor, url::query_pairs},
     error::{Error, Kind, Result},
 };
@@ -71,13 +71,6 @@ impl Call {
             .unwrap_or_default()
     }
 
-    /// The `If-Match` header.
-    pub(crate) fn if_match(&self) -> Option<&str> {
-        self.headers()
-            .get("if-match")
-            .and_then(|value| value.to_str().ok())
-    }
-
     /// A decoded parameter of the path, counted from 0.
     pub(crate) fn segment(&self, index: usize) -> &str {
         self.segments
@@ -112,6 +105,15 @@ impl Call {
     /// Who asks, as events tell it.
     pub(crate) fn requestor(&self) -> Requestor {
         self.caller.requestor.clone()
+    }
+
+    /// Who changes something, and which state of it they last saw.
+    pub(crate) fn edit(&self) -> Edit {
+        let if_match = self
+            .headers()
+            .get("if-match")
+            .and_then(|value| value.to_str().ok());
+        Edit::new(self.requestor(), if_match)
     }
 
     /// The body, to be streamed.

@@ -2,7 +2,7 @@
 
 use super::{Event, Images, query};
 use crate::{
-    access::Scope,
+    access::{Edit, Scope},
     api::{
         objects::{Alias, Requestor},
         url::escape,
@@ -74,18 +74,17 @@ impl Images {
         Ok(())
     }
 
-    /// Replaces what a PATCH or PUT names. `expected` is compared with the alias as it is.
+    /// Replaces what a PATCH or PUT names.
     pub(crate) async fn change_alias(
         &self,
         scope: &Scope,
         name: &str,
         patch: AliasPatch,
-        expected: impl FnOnce(&Alias) -> Result<()>,
-        requestor: Requestor,
+        edit: Edit,
     ) -> Result<()> {
         let mut transaction = self.db.write().await?;
         let row = find(&mut transaction, scope, name).await?;
-        expected(&render(row.clone()))?;
+        edit.check(&render(row.clone()))?;
         let target = patch.target.unwrap_or_else(|| row.target.clone());
         let description = patch.description.unwrap_or(row.description);
         let image = query::find(&mut transaction, scope, &target).await?;
@@ -95,7 +94,7 @@ impl Images {
             "image-alias-updated",
             scope,
             name,
-            &requestor,
+            &edit.requestor,
             &[("target", &target)],
         );
         Ok(())

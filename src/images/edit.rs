@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Event, Images, query};
 use crate::{
-    access::Scope,
+    access::{Edit, Scope},
     api::{
         Timestamp,
         objects::{Image, Requestor},
@@ -25,16 +25,23 @@ pub(crate) struct ImagePatch {
     pub(crate) properties: Option<BTreeMap<String, String>>,
 }
 
+/// What the `ETag` of an image is made from.
+// LXD: visibility, auto-update, properties; nothing else counts as a change.
+pub(crate) type Tagged = (bool, bool, BTreeMap<String, String>);
+
 impl Image {
     /// What its `ETag` is made from.
-    // LXD: visibility, auto-update, properties; nothing else counts as a change.
-    pub(crate) fn tagged(&self) -> Result<(bool, bool, BTreeMap<String, String>)> {
+    pub(crate) fn tagged(&self) -> Result<Tagged> {
         Ok((
             self.public,
             self.auto_update,
             from_text(self.properties.get())?,
         ))
     }
+}
+
+fn tagged(row: &ImageRow) -> Result<Tagged> {
+    Ok((row.public, row.auto_update, from_text(&row.properties)?))
 }
 
 impl Images {
@@ -44,10 +51,11 @@ impl Images {
         scope: &Scope,
         fingerprint: &str,
         new: ImagePut,
-        requestor: Requestor,
+        edit: Edit,
     ) -> Result<()> {
         let mut transaction = self.db.write().await?;
         let mut row = query::find(&mut transaction, scope, fingerprint).await?;
+        edit.check(&tagged(&row)?)?;
         row.public = new.public;
         row.auto_update = new.auto_update;
         row.properties = to_text(new.properties.unwrap_or_default())?;
@@ -59,7 +67,7 @@ impl Images {
         db::images::set_profiles(&mut transaction, row.id, scope.profiles, &profiles).await?;
         db::images::update(&mut transaction, &row).await?;
         Db::commit(transaction).await?;
-        self.tell_updated(scope, &row, &requestor);
+        self.tell_updated(scope, &row, &edit.requestor);
         Ok(())
     }
 
@@ -69,10 +77,11 @@ impl Images {
         scope: &Scope,
         fingerprint: &str,
         patch: ImagePatch,
-        requestor: Requestor,
+        edit: Edit,
     ) -> Result<()> {
         let mut transaction = self.db.write().await?;
         let mut row = query::find(&mut transaction, scope, fingerprint).await?;
+        edit.check(&tagged(&row)?)?;
         row.public = patch.public.unwrap_or(row.public);
         row.auto_update = patch.auto_update.unwrap_or(row.auto_update);
         if let Some(over) = patch.properties {
@@ -82,7 +91,7 @@ impl Images {
         }
         db::images::update(&mut transaction, &row).await?;
         Db::commit(transaction).await?;
-        self.tell_updated(scope, &row, &requestor);
+        self.tell_updated(scope, &row, &edit.requestor);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    access::Edit,
     api::{
         objects::{Inodes, Pool, PoolResources, Requestor, Space},
         requests::{StoragePoolPut, StoragePoolsPost},
@@ -165,10 +166,11 @@ impl Pools {
         name: &str,
         new: StoragePoolPut,
         is_patch: bool,
-        requestor: Requestor,
+        edit: Edit,
     ) -> Result<()> {
         let mut transaction = self.db.write().await?;
         let mut row = find(&mut transaction, name).await?;
+        edit.check(&(&row.name, &row.driver, &row.config))?;
         let mut config = if is_patch {
             row.config.clone()
         } else {
@@ -181,7 +183,7 @@ impl Pools {
         row.description = new.description;
         pools::update(&mut transaction, &row).await?;
         Db::commit(transaction).await?;
-        self.tell("storage-pool-updated", name, requestor);
+        self.tell("storage-pool-updated", name, edit.requestor);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    access::Scope,
+    access::{Edit, Scope},
     api::{
         objects::{Profile, Requestor},
         requests::ProfilePut,
@@ -108,15 +108,15 @@ impl Profiles {
         Ok(())
     }
 
-    /// Replaces everything but the name. `expected` is compared with the profile as it is.
+    /// Replaces everything but the name.
     pub(crate) async fn replace(
         &self,
         scope: &Scope,
         name: &str,
         new: ProfilePut,
-        requestor: Requestor,
+        edit: Edit,
     ) -> Result<()> {
-        self.change(scope, name, requestor, |old| row(old.id, name, new))
+        self.change(scope, name, edit, |old| row(old.id, name, new))
             .await
     }
 
@@ -127,9 +127,9 @@ impl Profiles {
         name: &str,
         patch: ProfilePut,
         has_description: bool,
-        requestor: Requestor,
+        edit: Edit,
     ) -> Result<()> {
-        self.change(scope, name, requestor, |mut old| {
+        self.change(scope, name, edit, |mut old| {
             old.config.extend(patch.config);
             old.devices.extend(patch.devices);
             if has_description {
@@ -144,17 +144,18 @@ impl Profiles {
         &self,
         scope: &Scope,
         name: &str,
-        requestor: Requestor,
-        edit: impl FnOnce(ProfileRow) -> ProfileRow,
+        edit: Edit,
+        changed: impl FnOnce(ProfileRow) -> ProfileRow,
     ) -> Result<()> {
         let mut transaction = self.db.write().await?;
         let old = profiles::find(&mut transaction, scope.profiles, name).await?;
         let old = old.ok_or_else(not_found);
         let old = old.context(format_args!("Failed to retrieve profile {name:?}"))?;
-        let new = checked(edit(old))?;
+        edit.check(&(&old.config, &old.description, &old.devices))?;
+        let new = checked(changed(old))?;
         profiles::update(&mut transaction, &new).await?;
         Db::commit(transaction).await?;
-        self.tell("profile-updated", scope, name, requestor, None);
+        self.tell("profile-updated", scope, name, edit.requestor, None);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! `/1.0/images/aliases`.
 
-use super::{Answer, Call, check_etag, url};
+use super::{Answer, Call, url};
 use crate::{
     api::{
         json::Jmap,
@@ -70,7 +70,7 @@ pub(crate) async fn put(mut call: Call) -> Result<Answer> {
         .images
         .alias(&scope, Visibility::All, &name)
         .await?;
-    check_etag(call.if_match(), &alias)?;
+    call.edit().check(&alias)?;
     let new: ImageAliasesEntryPut = call.json().await?;
     if new.target.is_empty() {
         return Err(Error::bad_request("The target field is required"));
@@ -91,7 +91,7 @@ pub(crate) async fn patch(mut call: Call) -> Result<Answer> {
         .images
         .alias(&scope, Visibility::All, &name)
         .await?;
-    check_etag(call.if_match(), &alias)?;
+    call.edit().check(&alias)?;
     let fields = call.json::<Jmap>().await?;
     let text = |key| fields.find(key).map(|_| fields.get_string(key)).transpose();
     let patch = AliasPatch {
@@ -107,13 +107,8 @@ async fn change(
     name: &str,
     patch: AliasPatch,
 ) -> Result<Answer> {
-    // Compared once more inside the transaction: somebody may have been faster.
-    let if_match = call.if_match().map(str::to_owned);
-    let expected = move |alias: &Alias| check_etag(if_match.as_deref(), alias);
     let images = &call.services.images;
-    images
-        .change_alias(scope, name, patch, expected, call.requestor())
-        .await?;
+    images.change_alias(scope, name, patch, call.edit()).await?;
     Ok(Answer::done())
 }
 

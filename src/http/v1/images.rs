@@ -1,6 +1,6 @@
 //! `/1.0/images` and one image.
 
-use super::{Answer, Call, check_etag};
+use super::{Answer, Call};
 use crate::{
     access::Scope,
     api::{
@@ -78,10 +78,10 @@ pub(crate) async fn get(call: Call) -> Result<Answer> {
 pub(crate) async fn put(mut call: Call) -> Result<Answer> {
     let (scope, image) = for_change(&call).await?;
     let new: ImagePut = call.json().await?;
-    let requestor = call.requestor();
+    let edit = call.edit();
     call.services
         .images
-        .replace(&scope, &image.fingerprint, new, requestor)
+        .replace(&scope, &image.fingerprint, new, edit)
         .await?;
     Ok(Answer::done())
 }
@@ -100,10 +100,10 @@ pub(crate) async fn patch(mut call: Call) -> Result<Answer> {
         public: present.contains("public").then_some(new.public),
         properties: new.properties.filter(|_| present.contains("properties")),
     };
-    let requestor = call.requestor();
+    let edit = call.edit();
     call.services
         .images
-        .patch(&scope, &image.fingerprint, patch, requestor)
+        .patch(&scope, &image.fingerprint, patch, edit)
         .await?;
     Ok(Answer::done())
 }
@@ -116,7 +116,7 @@ async fn for_change(call: &Call) -> Result<(Scope, Image)> {
         .find_row(&scope, Visibility::All, call.segment(0))
         .await?;
     let image = images.render(&scope, row).await?;
-    check_etag(call.if_match(), &image.tagged()?)?;
+    call.edit().check(&image.tagged()?)?;
     Ok((scope, image))
 }
 

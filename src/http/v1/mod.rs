@@ -10,10 +10,7 @@ pub(super) mod server;
 pub(super) mod storage;
 pub(super) mod upload;
 
-use super::{
-    answer::{Answer, check_etag},
-    call::Call,
-};
+use super::{answer::Answer, call::Call};
 use crate::api::url::escape;
 
 /// `/1.0/KIND/NAME`, with the name as one segment.

@@ -1,6 +1,6 @@
 //! `/1.0/profiles`.
 
-use super::{Answer, Call, check_etag, url};
+use super::{Answer, Call, url};
 use crate::{
     access::Scope,
     api::{
@@ -55,7 +55,7 @@ pub(crate) async fn put(mut call: Call) -> Result<Answer> {
     let new: ProfilePut = call.json().await?;
     call.services
         .profiles
-        .replace(&scope, call.segment(0), new, call.requestor())
+        .replace(&scope, call.segment(0), new, call.edit())
         .await?;
     Ok(Answer::done())
 }
@@ -66,10 +66,10 @@ pub(crate) async fn patch(mut call: Call) -> Result<Answer> {
     let body = call.bytes().await?;
     let has_description = json::decode::<Jmap>(&body)?.contains("description");
     let patch: ProfilePut = json::decode(&body)?;
-    let (name, requestor) = (call.segment(0), call.requestor());
+    let (name, edit) = (call.segment(0), call.edit());
     call.services
         .profiles
-        .merge(&scope, name, patch, has_description, requestor)
+        .merge(&scope, name, patch, has_description, edit)
         .await?;
     Ok(Answer::done())
 }
@@ -79,7 +79,7 @@ async fn checked_scope(call: &Call, wording: &str) -> Result<Scope> {
     let (profiles, name) = (&call.services.profiles, call.segment(0));
     let scope = profiles.scope(call.project()).await?;
     let profile = profiles.get_for_change(&scope, name, wording).await?;
-    check_etag(call.if_match(), &tagged(&profile))?;
+    call.edit().check(&tagged(&profile))?;
     Ok(scope)
 }
 

@@ -1,6 +1,6 @@
 //! `/1.0/projects`.
 
-use super::{Answer, Call, check_etag, url};
+use super::{Answer, Call, url};
 use crate::{
     access::ProjectChange,
     api::{
@@ -43,7 +43,7 @@ pub(crate) async fn get(call: Call) -> Result<Answer> {
 /// PUT: the whole configuration.
 pub(crate) async fn put(mut call: Call) -> Result<Answer> {
     let project = call.services.projects.get(call.segment(0)).await?;
-    check_etag(call.if_match(), &tagged(&project))?;
+    call.edit().check(&tagged(&project))?;
     let new = call.json().await?;
     change(&call, new, ProjectChange::Replace).await
 }
@@ -51,7 +51,7 @@ pub(crate) async fn put(mut call: Call) -> Result<Answer> {
 /// PATCH: the keys that are named.
 pub(crate) async fn patch(mut call: Call) -> Result<Answer> {
     let project = call.services.projects.get(call.segment(0)).await?;
-    check_etag(call.if_match(), &tagged(&project))?;
+    call.edit().check(&tagged(&project))?;
     let body = call.bytes().await?;
     let description = json::decode::<Jmap>(&body)?.contains("description");
     change(
@@ -65,7 +65,7 @@ pub(crate) async fn patch(mut call: Call) -> Result<Answer> {
 async fn change(call: &Call, new: ProjectPut, how: ProjectChange) -> Result<Answer> {
     call.services
         .projects
-        .change(call.segment(0), new, how, call.requestor())
+        .change(call.segment(0), new, how, call.edit())
         .await?;
     Ok(Answer::done())
 }

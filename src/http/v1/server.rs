@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Answer, Call, check_etag};
+use super::{Answer, Call};
 use crate::{
     api::{
         EXTENSIONS,
@@ -56,14 +56,14 @@ pub(crate) async fn patch(call: Call) -> Result<Answer> {
 
 async fn change(mut call: Call, how: Change) -> Result<Answer> {
     let settings = &call.services.settings.clone();
-    check_etag(call.if_match(), &settings.rendered())?;
+    call.edit().check(&settings.rendered())?;
     let new: ServerPut = call.json().await?;
     let body = new
         .config
         .into_iter()
         .map(|(key, value)| (key, scalar(value)))
         .collect();
-    settings.change(how, body).await?;
+    settings.change(how, body, &call.edit()).await?;
     let event = happened("config-updated", "/1.0", "default", Some(call.requestor()));
     call.services
         .operations

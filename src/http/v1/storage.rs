@@ -1,6 +1,6 @@
 //! `/1.0/storage-pools`.
 
-use super::{Answer, Call, check_etag, url};
+use super::{Answer, Call, url};
 use crate::{
     api::{
         objects::Pool,
@@ -54,11 +54,11 @@ pub(crate) async fn patch(call: Call) -> Result<Answer> {
 
 async fn change(mut call: Call, is_patch: bool) -> Result<Answer> {
     let pool = call.services.pools.get(call.segment(0)).await?;
-    check_etag(call.if_match(), &tagged(&pool))?;
+    call.edit().check(&tagged(&pool))?;
     let new: StoragePoolPut = call.json().await?;
     call.services
         .pools
-        .change(call.segment(0), new, is_patch, call.requestor())
+        .change(call.segment(0), new, is_patch, call.edit())
         .await?;
     Ok(Answer::done())
 }
