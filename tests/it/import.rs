@@ -65,19 +65,6 @@ fn a_tar_in_lz4_is_an_image() {
 }
 
 #[test]
-fn a_squashfs_with_metadata_and_root_is_an_image() {
-    if !beyond_lxd("it needs sqfs2tar for it, which may not be installed") {
-        return;
-    }
-    let metadata = images::metadata("a");
-    let files = [
-        ("metadata.yaml", metadata.as_str()),
-        ("rootfs/hello", "hello\n"),
-    ];
-    imports(&images::squashfs(&files), ".squashfs");
-}
-
-#[test]
 fn entries_may_begin_with_a_dot() {
     let image = crate::support::tar::Tar::new()
         .directory("./")

@@ -14,7 +14,7 @@ use crate::{http::peer::Peer, tasks::Tasks};
 
 /// How long a network client may take to send the headers of its next request, idle time
 /// included. Those on this machine may keep a connection open for as long as they like.
-const HEADERS_WITHIN: Duration = Duration::from_secs(60);
+const HEADERS_WITHIN: Duration = Duration::from_mins(1);
 
 /// How long an idle HTTP/2 connection is left without a sign of life, and how long it may then
 /// take to give one.
