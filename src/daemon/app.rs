@@ -169,7 +169,12 @@ async fn resolve(wanted: &str) -> Result<Vec<SocketAddr>> {
         .await
         .map_err(|error| {
             tracing::info!(%error, address = target, "cannot be resolved");
-            Error::bad_request(format!("Couldn't resolve {wanted:?}"))
+            let host = target
+                .rsplit_once(':')
+                .map_or(target.as_str(), |(host, _)| host);
+            Error::bad_request(format!(
+                "cannot set 'core.https_address' to '{wanted}': Couldn't resolve {host:?}"
+            ))
         })?;
     Ok(found.take(1).collect())
 }

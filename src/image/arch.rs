@@ -66,6 +66,13 @@ impl Architecture {
     }
 }
 
+/// The canonical names of all architectures, in order.
+pub(crate) fn architectures() -> Vec<&'static str> {
+    let mut names: Vec<_> = TABLE.iter().map(|(name, ..)| *name).collect();
+    names.sort_unstable();
+    names
+}
+
 /// What this machine runs: its own architecture first, then those it also takes.
 pub(crate) fn host_architectures() -> Vec<&'static str> {
     let machine = rustix::system::uname()

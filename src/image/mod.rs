@@ -7,7 +7,7 @@ mod kind;
 mod layout;
 mod metadata;
 
-pub(crate) use arch::host_architectures;
+pub(crate) use arch::{architectures, host_architectures};
 pub(crate) use archive::{
     Format, Limits, SNIFF_BYTES, check_root, inspect_metadata, inspect_unified,
 };

@@ -9,7 +9,7 @@ use crate::{
         requests::ProfilePut,
         url::escape,
     },
-    config::{self, instance::Target},
+    config,
     db::{
         self, Db, ProjectId, Session,
         profiles::{self, Devices, ProfileRow},
@@ -262,8 +262,8 @@ fn row(id: i64, name: &str, new: ProfilePut) -> ProfileRow {
 
 /// The profile as it may be stored: known keys with good values, empty ones left out.
 fn checked(mut row: ProfileRow) -> Result<ProfileRow> {
-    config::instance::validate(Target::Profile, &row.config)?;
-    config::device::validate(Target::Profile, &row.devices, &|_network| false)?;
+    config::instance::validate(&row.config).map_err(Error::failed)?;
+    config::device::validate(&row.devices).map_err(Error::failed)?;
     row.config.retain(|_, value| !value.is_empty());
     drop_empty(&mut row.devices);
     Ok(row)
