@@ -16,8 +16,8 @@
 //! | L3 | `http` | parse, call, render |
 //! | L4 | `daemon` `cli` | assembly; the only place that sees everything |
 //!
-//! Start reading at [`images::admit`], the one door through which an image comes into being, and
-//! at [`http::routes`], the one table of everything the daemon answers.
+//! Start reading at `images::admit`, the one door through which an image comes into being, and
+//! at `http::routes`, the one table of everything the daemon answers.
 
 mod access;
 mod api;

@@ -2,32 +2,44 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::error::{Error, Result};
+
 /// The port of an address that names none.
 pub(crate) const DEFAULT_PORT: u16 = 8443;
 
 /// What to look up for a setting: `host:port`, with the default port where none is given and every
 /// interface for a wildcard or no host.
-pub(crate) fn lookup_target(setting: &str) -> String {
-    let (host, port) = split(setting);
+///
+/// # Errors
+///
+/// 500 with LXD's text for a port that is none.
+pub(crate) fn lookup_target(setting: &str) -> Result<String> {
+    let (host, port) = split(setting)?;
     let host = if host.is_empty() || host == "*" {
         "[::]"
     } else {
         host
     };
     if host.parse::<std::net::Ipv6Addr>().is_ok() {
-        return format!("[{host}]:{port}");
+        return Ok(format!("[{host}]:{port}"));
     }
-    format!("{host}:{port}")
+    Ok(format!("{host}:{port}"))
 }
 
 /// Takes the port off, if there is one.
-fn split(setting: &str) -> (&str, u16) {
+fn split(setting: &str) -> Result<(&str, u16)> {
     let is_bare_v6 = setting.parse::<std::net::Ipv6Addr>().is_ok();
     match setting.rsplit_once(':') {
         Some((host, port)) if !is_bare_v6 && !setting.ends_with(']') => {
-            (host, port.parse().unwrap_or(DEFAULT_PORT))
+            let Ok(number) = port.parse() else {
+                return Err(Error::failed(format!(
+                    "Cannot listen on network HTTPS socket {setting:?}: \
+                     listen tcp: address tcp/{port}: unknown port"
+                )));
+            };
+            Ok((host, number))
         }
-        _ => (setting, DEFAULT_PORT),
+        _ => Ok((setting, DEFAULT_PORT)),
     }
 }
 
@@ -109,8 +121,18 @@ mod tests {
             ("localhost", "localhost:8443"),
         ];
         for (setting, target) in cases {
-            assert_eq!(lookup_target(setting), target, "{setting}");
+            assert_eq!(lookup_target(setting).unwrap(), target, "{setting}");
         }
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_refused() {
+        let error = lookup_target("127.0.0.1:notaport").unwrap_err();
+        assert!(
+            error
+                .message()
+                .ends_with("listen tcp: address tcp/notaport: unknown port")
+        );
     }
 
     #[test]

@@ -41,7 +41,11 @@ pub(crate) struct Key {
     pub(crate) kind: Kind,
     /// Its value when it is not set; a value equal to it is not kept.
     pub(crate) default: &'static str,
-    /// What it is for.
+    /// What it is for; the documentation says the same.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "read by the test of the documentation")
+    )]
     pub(crate) doc: &'static str,
 }
 
@@ -409,7 +413,7 @@ mod tests {
             ("core.trust_ca_certificates", text("off")),
         ];
         let new = change(Change::Patch, &body).unwrap();
-        assert_eq!(new.get("images.auto_update_cached").unwrap(), "false");
+        assert_eq!(new["images.auto_update_cached"], "false");
         assert!(!new.contains_key("images.auto_update_interval"));
         assert!(!new.contains_key("core.trust_ca_certificates"));
     }

@@ -164,7 +164,7 @@ async fn resolve(wanted: &str) -> Result<Vec<SocketAddr>> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let target = address::lookup_target(wanted);
+    let target = address::lookup_target(wanted)?;
     let found = tokio::net::lookup_host(target.clone())
         .await
         .map_err(|error| {

@@ -67,17 +67,17 @@ async fn a_task_cannot_be_cancelled_unless_it_says_so() {
 #[tokio::test]
 async fn only_new_metadata_counts_as_an_update() {
     let now = time::OffsetDateTime::UNIX_EPOCH;
-    let hand = std::sync::Arc::new(std::sync::Mutex::new(now));
-    let clock = Clock::Manual(std::sync::Arc::clone(&hand));
+    let hand = Arc::new(Mutex::new(now));
+    let clock = Clock::Manual(Arc::clone(&hand));
     let events = Events::new(clock.clone());
     let token = Operations::new(clock, events, Tasks::default()).token(spec());
-    *hand.lock().unwrap() += Duration::from_secs(60);
+    *hand.lock().unwrap() += Duration::from_mins(1);
     token.advance(Status::Cancelled, "");
     assert_eq!(token.object().updated_at, now.into());
     token.set_metadata(Metadata::new());
     assert_eq!(
         token.object().updated_at,
-        (now + Duration::from_secs(60)).into()
+        (now + Duration::from_mins(1)).into()
     );
     assert_eq!(token.object().created_at, now.into());
 }

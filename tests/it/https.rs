@@ -112,7 +112,7 @@ fn strangers_cannot_write() {
 
 #[test]
 fn the_start_of_a_private_fingerprint_reveals_nothing() {
-    if !crate::support::beyond_lxd("its answer tells the whole fingerprint") {
+    if !beyond_lxd("its answer tells the whole fingerprint") {
         return;
     }
     let (daemon, anonymous) = listening();

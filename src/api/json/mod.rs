@@ -1,6 +1,6 @@
 //! JSON as Go's `encoding/json` reads and writes it, for clients that see its error texts.
 //!
-//! Start at [`decode`] and [`go_struct`] for reading, at [`to_go_json`] for writing. Deliberately
+//! Start at [`decode()`] and [`go_struct`] for reading, at [`to_go_json`] for writing. Deliberately
 //! absent: floating point numbers as such, and writing of [`Json`], which only ever comes in.
 
 mod cursor;

@@ -21,7 +21,7 @@ pub(crate) fn compression(text: &str) -> Checked {
     let are_harmless = match algorithm.as_str() {
         "squashfs" => is_squashfs(arguments),
         "none" => arguments.is_empty(),
-        _ => arguments.iter().all(|argument| is_harmless(argument)),
+        _ => are_harmless_arguments(arguments),
     };
     // Beyond LXD, which takes any arguments: some write files or run programs.
     if is_known && are_harmless {
@@ -30,11 +30,28 @@ pub(crate) fn compression(text: &str) -> Checked {
     Err(format!("Invalid compression algorithm {text:?}"))
 }
 
+fn are_harmless_arguments(arguments: &[String]) -> bool {
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let is_threads = matches!(argument.as_str(), "-p" | "-T");
+        let is_good = if is_threads {
+            arguments.next().is_some_and(|count| is_number(count))
+        } else {
+            is_harmless(argument)
+        };
+        if !is_good {
+            return false;
+        }
+    }
+    true
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 3 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// A level, a number of threads, or one of the options that only trade time for space.
 fn is_harmless(argument: &str) -> bool {
-    let is_number = |text: &str| {
-        !text.is_empty() && text.len() <= 3 && text.bytes().all(|b| b.is_ascii_digit())
-    };
     let plain = [
         "--best",
         "--fast",

@@ -128,13 +128,6 @@ pub(crate) fn ranges(text: &str) -> Checked {
     Ok(())
 }
 
-/// A UUID.
-pub(crate) fn uuid(text: &str) -> Checked {
-    uuid::Uuid::parse_str(text)
-        .map(drop)
-        .map_err(|_bad| "Invalid UUID".to_owned())
-}
-
 /// Permission bits in octal.
 pub(crate) fn octal_mode(text: &str) -> Checked {
     match u32::from_str_radix(text, 8) {

@@ -62,6 +62,7 @@ fn compression_is_a_known_algorithm_with_harmless_arguments() {
         "zstd -19 --long",
         "squashfs -c gzip",
         "gzip '-9'",
+        "pigz -p 1",
     ] {
         assert!(compression(text).is_ok(), "{text}");
     }
@@ -77,6 +78,7 @@ fn compression_is_a_known_algorithm_with_harmless_arguments() {
         "squashfs --pack-file x",
         "zstd --patch-from=x",
         "none -9",
+        "pigz -p",
     ];
     for text in hostile {
         assert_eq!(

@@ -1,6 +1,6 @@
 //! `/1.0/images/aliases`.
 
-use super::{Answer, Call, url};
+use super::{Answer, Call, url, url_in};
 use crate::{
     api::{
         json::Jmap,
@@ -37,7 +37,7 @@ pub(crate) async fn create(mut call: Call) -> Result<Answer> {
         description,
         ..
     } = new;
-    let location = url("images/aliases", &name);
+    let location = url_in("images/aliases", &name, call.project());
     let alias = Alias {
         description,
         target,
@@ -122,7 +122,11 @@ pub(crate) async fn rename(mut call: Call) -> Result<Answer> {
         .images
         .rename_alias(&scope, call.segment(0), &new.name, requestor)
         .await?;
-    Ok(Answer::Created(url("images/aliases", &new.name)))
+    Ok(Answer::Created(url_in(
+        "images/aliases",
+        &new.name,
+        call.project(),
+    )))
 }
 
 /// DELETE.

@@ -17,3 +17,11 @@ use crate::api::url::escape;
 fn url(kind: &str, name: &str) -> String {
     format!("/1.0/{kind}/{}", escape(name))
 }
+
+/// The same for something in a project, which URLs name unless it is `default`.
+fn url_in(kind: &str, name: &str, project: &str) -> String {
+    match project {
+        "default" => url(kind, name),
+        project => format!("{}?project={}", url(kind, name), escape(project)),
+    }
+}

@@ -1,13 +1,12 @@
 //! `/1.0/profiles`.
 
-use super::{Answer, Call, url};
+use super::{Answer, Call, url_in};
 use crate::{
     access::Scope,
     api::{
         json::{self, Jmap},
         objects::Profile,
         requests::{ProfilePost, ProfilePut, ProfilesPost},
-        url::escape,
     },
     error::Result,
 };
@@ -20,13 +19,10 @@ pub(crate) async fn list(call: Call) -> Result<Answer> {
     if call.recursion() {
         return Answer::sync(&found);
     }
-    let suffix = match scope.project.name.as_str() {
-        "default" => String::new(),
-        project => format!("?project={}", escape(project)),
-    };
+    let project = scope.project.name.as_str();
     let urls: Vec<_> = found
         .iter()
-        .map(|p| url("profiles", &p.name) + &suffix)
+        .map(|p| url_in("profiles", &p.name, project))
         .collect();
     Answer::sync(&urls)
 }
@@ -39,7 +35,7 @@ pub(crate) async fn create(mut call: Call) -> Result<Answer> {
         .profiles
         .create(&scope, &name, new, call.requestor())
         .await?;
-    Ok(Answer::Created(url("profiles", &name)))
+    Ok(Answer::Created(url_in("profiles", &name, call.project())))
 }
 
 /// GET: one profile.
@@ -91,7 +87,7 @@ pub(crate) async fn rename(mut call: Call) -> Result<Answer> {
         .profiles
         .rename(&scope, call.segment(0), &name, call.requestor())
         .await?;
-    Ok(Answer::Created(url("profiles", &name)))
+    Ok(Answer::Created(url_in("profiles", &name, call.project())))
 }
 
 /// DELETE.

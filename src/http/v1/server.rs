@@ -11,7 +11,7 @@ use crate::{
         requests::ServerPut,
     },
     config::keys::{Change, Scalar},
-    error::Result,
+    error::{Error, Result},
     image,
     operations::happened,
 };
@@ -24,6 +24,12 @@ pub(crate) async fn versions(_call: Call) -> Result<Answer> {
 
 /// GET: what the server is; strangers read less.
 pub(crate) async fn get(call: Call) -> Result<Answer> {
+    if call
+        .query("target")
+        .is_some_and(|target| !target.is_empty())
+    {
+        return Err(Error::not_found("Cluster member not found"));
+    }
     let is_trusted = call.caller.is_trusted();
     let mut server = Server {
         config: None,
