@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::{
     body::Body,
-    http::{HeaderMap, Method, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, request::Parts},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -65,10 +65,7 @@ impl Call {
 
     /// A header's text; empty when there is none or it is not text.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers().get(name).map(text).unwrap_or_default()
     }
 
     /// A decoded parameter of the path, counted from 0.
@@ -147,6 +144,11 @@ impl Call {
     pub(crate) async fn json<T: json::Decode>(&mut self) -> Result<T> {
         json::decode(&self.bytes().await?)
     }
+}
+
+/// A header's text. Go sends what is not ASCII as UTF-8.
+pub(crate) fn text(value: &HeaderValue) -> &str {
+    std::str::from_utf8(value.as_bytes()).unwrap_or_default()
 }
 
 /// The answer to a JSON body that is too long.

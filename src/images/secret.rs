@@ -96,10 +96,9 @@ impl Images {
         };
         let row = self.find_row(scope, Visibility::All, reference).await;
         // LXD: a secret is used up even by those who need none.
-        let opened = row.as_ref().is_ok_and(|row| {
-            self.redeem(scope, row.fingerprint.as_str(), secret)
-                .is_some()
-        });
+        let opened = row
+            .as_ref()
+            .is_ok_and(|row| self.redeem(scope, row.fingerprint.as_str(), secret));
         match row {
             Ok(row) if opened || row.public || sees == Visibility::All => Ok(row),
             Err(error) if sees == Visibility::All => Err(error),
@@ -107,12 +106,19 @@ impl Images {
         }
     }
 
-    /// Uses a token up. It keeps matching for the few seconds that its operation can still be
+    /// Uses a secret up. It keeps matching for the few seconds that its operation can still be
     /// seen, because clients ask for the image first and for its files then.
-    fn redeem(&self, scope: &Scope, fingerprint: &str, secret: &str) -> Option<Operation> {
+    fn redeem(&self, scope: &Scope, fingerprint: &str, secret: &str) -> bool {
+        let Some(token) = self.find_token(scope, fingerprint, secret) else {
+            return false;
+        };
+        // One that was deleted instead of used opens nothing.
+        self.operations.use_up(&token) || token.is_used()
+    }
+
+    fn find_token(&self, scope: &Scope, fingerprint: &str, secret: &str) -> Option<Operation> {
         let url = format!("/1.0/images/{fingerprint}");
-        let token = self
-            .operations
+        self.operations
             .tokens(&scope.project.name)
             .into_iter()
             .find(|token| {
@@ -120,9 +126,7 @@ impl Images {
                     && token
                         .metadata_text("secret")
                         .is_some_and(|known| same(&known, secret))
-            })?;
-        self.operations.use_up(&token);
-        Some(token)
+            })
     }
 
     /// What a push token promised, if the upload carries one.
@@ -139,7 +143,7 @@ impl Images {
         if fingerprint.is_empty() || secret.is_empty() {
             return Ok(None);
         }
-        let Some(token) = self.redeem(scope, fingerprint, secret) else {
+        let Some(token) = self.find_token(scope, fingerprint, secret) else {
             return Ok(None);
         };
         let metadata = token.metadata().unwrap_or_default();
@@ -147,6 +151,10 @@ impl Images {
         let Some(public) = metadata.get("public").and_then(serde_json::Value::as_bool) else {
             return Ok(None);
         };
+        // A token is good for one upload.
+        if !self.operations.use_up(&token) {
+            return Ok(None);
+        }
         Ok(Some(Grant {
             aliases: aliases_of(&metadata),
             expires_at: expiry_of(&metadata),

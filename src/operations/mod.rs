@@ -210,7 +210,7 @@ impl Operations {
 
     /// Ends a token that was used. Returns false when somebody else was faster.
     pub(crate) fn use_up(&self, token: &Operation) -> bool {
-        self.cancel(token).is_ok()
+        token.status() == Status::Running && token.set_used() && self.cancel(token).is_ok()
     }
 
     /// The daemon is cut off: what still runs is told to stop, and ends as cancelled.

@@ -1,7 +1,10 @@
 //! One operation: what it is, and its state that changes.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -49,6 +52,8 @@ struct Entry {
     state: Mutex<State>,
     status: watch::Sender<Status>,
     cancel: CancellationToken,
+    /// A token that was used, as opposed to one that was deleted.
+    is_used: AtomicBool,
 }
 
 /// Guarded together, so that an event never shows half a change.
@@ -81,6 +86,7 @@ impl Operation {
             state: Mutex::new(state),
             status: watch::Sender::new(Status::Pending),
             cancel: CancellationToken::new(),
+            is_used: AtomicBool::new(false),
         }))
     }
 
@@ -156,6 +162,16 @@ impl Operation {
     /// Whether it was told to stop.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.0.cancel.is_cancelled()
+    }
+
+    /// Whether it is a token that was used.
+    pub(crate) fn is_used(&self) -> bool {
+        self.0.is_used.load(Ordering::Acquire)
+    }
+
+    /// Marks a token as used. Returns whether it was not before.
+    pub(super) fn set_used(&self) -> bool {
+        !self.0.is_used.swap(true, Ordering::AcqRel)
     }
 
     pub(super) fn cancel(&self) {

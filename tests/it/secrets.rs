@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Client, Lximaged, fingerprint,
+    Answer, Client, Lximaged, against_lxd, beyond_lxd, fingerprint,
     image_api::{fingerprint_of, refusal},
     images, soon,
 };
@@ -168,4 +168,32 @@ fn waiting_with_a_wrong_secret_is_forbidden_to_everybody() {
     let path = format!("/1.0/operations/{id}/wait?secret=wrong&timeout=1");
     daemon.get(&path).is_error(403, "not authorized");
     anonymous.get(&path).is_error(403, "not authorized");
+}
+
+#[test]
+fn a_push_token_is_good_for_one_upload() {
+    if !beyond_lxd("it takes it again for some seconds") {
+        return;
+    }
+    let daemon = Lximaged::start();
+    let anonymous = Lximaged::anonymous(daemon.listen());
+    let packed = images::container("a");
+    let expected = fingerprint(&[&packed]);
+    let token = push_token(&daemon, &expected);
+    push(&anonymous, &packed, &expected, &token).operation();
+    push(&anonymous, &packed, &expected, &token).is_error(403, "not authorized");
+}
+
+#[test]
+fn a_push_token_opens_nothing_but_an_upload() {
+    let daemon = Lximaged::start();
+    let anonymous = Lximaged::anonymous(daemon.listen());
+    let wanted = "a".repeat(64);
+    let token = push_token(&daemon, &wanted);
+    let body = json!({"source": {"mode": "push", "fingerprint": "b".repeat(64)}}).to_string();
+    let answer = push(&anonymous, body.as_bytes(), &wanted, &token);
+    if !against_lxd() {
+        answer.is_error(403, "not authorized");
+    }
+    assert!(daemon.images("default").is_empty());
 }

@@ -12,7 +12,7 @@ use crate::{
     api::{json, requests::ImagesPost, url::query_pairs},
     error::{Error, Kind, Result},
     http::{
-        call::{MAX_JSON_BYTES, too_large},
+        call::{MAX_JSON_BYTES, text, too_large},
         multipart::{self, Multipart},
     },
     image::ImageType,
@@ -70,7 +70,7 @@ pub(crate) async fn post(mut call: Call) -> Result<Answer> {
 fn upload_request(call: &Call) -> UploadRequest {
     let mut properties = BTreeMap::new();
     for header in call.headers().get_all("x-lxd-properties") {
-        for (key, value) in query_pairs(header.to_str().unwrap_or_default()) {
+        for (key, value) in query_pairs(text(header)) {
             // LXD: the first value of a key counts.
             properties.entry(key).or_insert(value);
         }
@@ -129,6 +129,10 @@ fn interrupted(error: &axum::Error) -> Error {
 }
 
 fn from_json(call: &Call, scope: &Scope, request: &ImagesPost) -> Result<Answer> {
+    // A push token is for bytes, not for further requests.
+    if !call.caller.is_trusted() {
+        return Err(Error::not_authorized());
+    }
     let Some(source) = &request.source else {
         return Err(Error::bad_request("Invalid images JSON"));
     };
