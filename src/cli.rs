@@ -103,6 +103,7 @@ fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
 async fn wait_ready(paths: &Paths, timeout_seconds: u64) -> anyhow::Result<ExitCode> {
     let client = reqwest::Client::builder()
         .unix_socket(paths.socket.clone())
+        .user_agent(concat!("lximaged/", env!("CARGO_PKG_VERSION")))
         .no_proxy()
         .build()?;
     let ready = async {
