@@ -97,4 +97,19 @@ routes! {
     PATCH "/1.0/storage-pools/{name}" Admin v1::storage::patch;
     DELETE "/1.0/storage-pools/{name}" Admin v1::storage::delete;
     GET "/1.0/storage-pools/{name}/resources" Trusted v1::storage::resources;
+
+    GET "/1.0/resources" Trusted v1::machine::resources;
+    GET "/1.0/networks" Trusted v1::machine::networks;
+    GET "/1.0/networks/{name}" Trusted v1::machine::network;
+    GET "/1.0/network-acls" Trusted v1::machine::nothing_of_a_project;
+    GET "/1.0/network-zones" Trusted v1::machine::nothing_of_a_project;
+    GET "/1.0/cluster" Trusted v1::machine::cluster;
+    GET "/1.0/cluster/members" Trusted v1::machine::cluster_members;
+    GET "/1.0/cluster/groups" Trusted v1::machine::cluster_groups;
+    GET "/1.0/warnings" Admin v1::machine::none;
+    GET "/1.0/warnings/{id}" Admin v1::machine::warning;
+    GET "/1.0/certificates" Trusted v1::machine::none;
+    GET "/1.0/instances" Trusted v1::machine::instances;
+    GET "/1.0/containers" Trusted v1::machine::instances;
+    GET "/1.0/virtual-machines" Trusted v1::machine::instances;
 }

@@ -31,6 +31,7 @@ mod import_split;
 mod layering;
 mod lifecycle;
 mod lxc;
+mod machine;
 mod modes;
 mod operations;
 mod pools;

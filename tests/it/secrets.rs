@@ -180,8 +180,9 @@ fn a_push_token_is_good_for_one_upload() {
     let packed = images::container("a");
     let expected = fingerprint(&[&packed]);
     let token = push_token(&daemon, &expected);
-    push(&anonymous, &packed, &expected, &token).operation();
+    let begun = push(&anonymous, &packed, &expected, &token);
     push(&anonymous, &packed, &expected, &token).is_error(403, "not authorized");
+    assert_eq!(fingerprint_of(&daemon.finished(&begun)), expected);
 }
 
 #[test]

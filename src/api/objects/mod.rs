@@ -2,14 +2,17 @@
 
 mod event;
 mod image;
+mod network;
 mod operation;
 mod project;
+pub(crate) mod resources;
 mod server;
 mod storage;
 
 pub(crate) use event::{Event, Lifecycle, Logging, Requestor};
 pub(crate) use image::{Alias, Image, ImageAlias, UpdateSource};
+pub(crate) use network::Network;
 pub(crate) use operation::{Metadata, OperationObject, Resources};
 pub(crate) use project::{Profile, Project, ProjectState, ResourceUse};
-pub(crate) use server::{Environment, Server, StorageDriver};
+pub(crate) use server::{Cluster, Environment, Server, StorageDriver};
 pub(crate) use storage::{Inodes, Pool, PoolResources, Space};

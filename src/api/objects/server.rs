@@ -93,3 +93,14 @@ pub(crate) struct StorageDriver {
     /// Whether it is reached over a network.
     pub(crate) remote: bool,
 }
+
+/// LXD's cluster object, of a server that is no member of one.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Cluster {
+    /// Empty.
+    pub(crate) server_name: &'static str,
+    /// False.
+    pub(crate) enabled: bool,
+    /// Empty.
+    pub(crate) member_config: [(); 0],
+}

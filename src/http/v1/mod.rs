@@ -3,6 +3,7 @@
 pub(super) mod aliases;
 pub(super) mod events;
 pub(super) mod images;
+pub(super) mod machine;
 pub(super) mod operations;
 pub(super) mod profiles;
 pub(super) mod projects;
