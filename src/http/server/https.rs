@@ -3,46 +3,36 @@
 use std::{
     io::ErrorKind,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::Router;
 use rustls::ServerConfig;
 use tokio::{
-    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    accept::{MAX_CONNECTIONS, Room, rest_after},
-    connection,
+    accept::{Room, Vital},
+    bind::{bind_all, refusal},
+    connection::{Host, Protocol},
+    handshake::shake_hands,
+    limits::{MAX_CONNECTIONS, Patience},
 };
-use crate::{
-    error::{Error, Result},
-    http::peer::Peer,
-    tasks::Tasks,
-};
-
-/// How long a handshake may take.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-
-/// The first byte of a TLS handshake.
-const HANDSHAKE_RECORD: u8 = 0x16;
-
-/// LXD's answer to plain HTTP on the TLS port. Clients try plain HTTP for image files first, so
-/// they must never hang here.
-const PLAIN_HTTP: &[u8] =
-    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+use crate::{error::Result, http::peer::Peer, tasks::Tasks};
 
 /// The HTTPS listener. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Https {
-    acceptor: Arc<ServerConfig>,
+    config: Arc<ServerConfig>,
     tasks: Tasks,
+    patience: Patience,
+    max_connections: usize,
+    /// Held for the whole of a move: whoever moves it second finds what the first one opened, and
+    /// closes that. It is the only lock here that is held while something is awaited.
+    moving: Arc<tokio::sync::Mutex<()>>,
     /// What is open now: replaced as a whole when the listener moves.
     open: Arc<Mutex<Option<Open>>>,
 }
@@ -58,49 +48,63 @@ impl Https {
     /// A listener that is not open yet.
     pub(crate) fn new(config: Arc<ServerConfig>, tasks: Tasks) -> Self {
         Self {
-            acceptor: config,
+            config,
             tasks,
+            patience: Patience::default(),
+            max_connections: MAX_CONNECTIONS,
+            moving: Arc::default(),
             open: Arc::default(),
+        }
+    }
+
+    /// The same with other limits.
+    #[cfg(test)]
+    pub(super) fn limited(self, patience: Patience, max_connections: usize) -> Self {
+        Self {
+            patience,
+            max_connections,
+            ..self
         }
     }
 
     /// Where it really listens.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.lock()
-            .as_ref()
+        let open = self.lock();
+        open.as_ref()
             .map(|open| open.addresses.clone())
             .unwrap_or_default()
     }
 
     /// Listens on these addresses and nowhere else; on none, it is closed. Connections that are
-    /// open already go on.
+    /// open already go on. `wanted` is the setting they come from.
     ///
     /// # Errors
     ///
     /// LXD's text when one of them cannot be listened on; what was open stays open then.
     pub(crate) async fn listen(
         &self,
-        shown: &str,
+        wanted: &str,
         addresses: &[SocketAddr],
         router: &Router,
     ) -> Result<()> {
+        let _moving = self.moving.lock().await;
         let kept = self.addresses();
         if !addresses.is_empty() && addresses == kept {
             return Ok(());
         }
         let listeners = match bind_all(addresses) {
             // The old listener may be what is in the way (another address, the same port).
-            Err(error) if error.kind() == ErrorKind::AddrInUse && !kept.is_empty() => {
+            Err(unbound) if unbound.error.kind() == ErrorKind::AddrInUse && !kept.is_empty() => {
                 self.close().await;
                 match bind_all(addresses) {
                     Ok(listeners) => listeners,
-                    Err(error) => {
-                        self.open(bind_all(&kept).unwrap_or_default(), router);
-                        return Err(cannot_listen(shown, &error));
+                    Err(unbound) => {
+                        self.reopen(&kept, router);
+                        return Err(refusal(wanted, &unbound));
                     }
                 }
             }
-            bound => bound.map_err(|error| cannot_listen(shown, &error))?,
+            bound => bound.map_err(|unbound| refusal(wanted, &unbound))?,
         };
         self.close().await;
         self.open(listeners, router);
@@ -116,91 +120,78 @@ impl Https {
         before.loops.wait().await;
     }
 
-    fn open(&self, listeners: Vec<TcpListener>, router: &Router) {
-        let addresses: Vec<_> = listeners
-            .iter()
-            .filter_map(|l| l.local_addr().ok())
-            .collect();
-        let (stop, loops) = (CancellationToken::new(), TaskTracker::new());
-        for listener in listeners {
-            let accept = self.clone().accept(listener, router.clone(), stop.clone());
-            self.tasks
-                .spawn("https listener", loops.track_future(accept));
-        }
-        *self.lock() = (!addresses.is_empty()).then_some(Open {
-            addresses,
-            stop,
-            loops,
-        });
-    }
-
-    async fn accept(self, listener: TcpListener, router: Router, stop: CancellationToken) {
-        let room = Room::new(MAX_CONNECTIONS);
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = stop.cancelled() => return,
-                () = self.tasks.stopping().cancelled() => return,
-            };
-            let (stream, address) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    rest_after(&error).await;
-                    continue;
-                }
-            };
-            let Some(permit) = room.enter().await else {
-                return;
-            };
-            let (this, router) = (self.clone(), router.clone());
-            self.tasks.spawn("https connection", async move {
-                this.serve(stream, address, router).await;
-                drop(permit);
-            });
-        }
-    }
-
-    async fn serve(self, stream: TcpStream, address: SocketAddr, router: Router) {
-        let shaken = timeout(HANDSHAKE_WITHIN, self.shake_hands(stream));
-        let stopping = self.tasks.stopping();
-        let Some(Ok(Some(stream))) = stopping.run_until_cancelled(shaken).await else {
-            return;
-        };
-        let certificates = stream.get_ref().1.peer_certificates();
-        let certificate = certificates.and_then(<[_]>::first).map(|der| der.to_vec());
-        let peer = Peer::Tls {
-            address: unmapped(address),
-            certificate,
-        };
-        connection::serve(stream, peer, router, self.tasks.clone()).await;
-    }
-
-    async fn shake_hands(
-        &self,
-        mut stream: TcpStream,
-    ) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
-        let mut first = [0_u8; 1];
-        if stream.peek(&mut first).await.ok()? == 0 {
-            return None;
-        }
-        if first != [HANDSHAKE_RECORD] {
-            // The client may be gone already; there is nobody else to tell.
-            drop(stream.write_all(PLAIN_HTTP).await);
-            drop(stream.shutdown().await);
-            return None;
-        }
-        drop(stream.set_nodelay(true));
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.acceptor));
-        match acceptor.accept(stream).await {
-            Ok(stream) => Some(stream),
-            Err(error) => {
-                tracing::debug!(%error, "TLS handshake failed");
-                None
+    /// Listens again where it did a moment ago.
+    fn reopen(&self, addresses: &[SocketAddr], router: &Router) {
+        match bind_all(addresses) {
+            Ok(listeners) => self.open(listeners, router),
+            Err(unbound) => {
+                let (address, error) = (unbound.address, unbound.error);
+                tracing::error!(%error, %address, "the listener is lost");
             }
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Open>> {
+    fn open(&self, listeners: Vec<TcpListener>, router: &Router) {
+        if listeners.is_empty() {
+            return;
+        }
+        let open = Open {
+            addresses: listeners
+                .iter()
+                .filter_map(|listener| listener.local_addr().ok())
+                .collect(),
+            stop: self.tasks.stopping().child_token(),
+            loops: TaskTracker::new(),
+        };
+        for listener in listeners {
+            let accept = self
+                .clone()
+                .accept(listener, router.clone(), open.stop.clone());
+            let accept = open.loops.track_future(accept);
+            self.tasks.spawn("https listener", accept);
+        }
+        *self.lock() = Some(open);
+    }
+
+    async fn accept(self, listener: TcpListener, router: Router, stop: CancellationToken) {
+        let _vital = Vital::new("https", stop.clone(), self.tasks.clone());
+        let room = Room::new(self.max_connections);
+        let host = Host {
+            router,
+            tasks: self.tasks.clone(),
+            patience: Some(self.patience),
+        };
+        let next = || room.next(|| listener.accept());
+        while let Some(((stream, address), place)) = stop.run_until_cancelled(next()).await {
+            let (this, host) = (self.clone(), host.clone());
+            self.tasks.spawn("https connection", async move {
+                this.serve(&host, stream, address).await;
+                drop(place);
+            });
+        }
+    }
+
+    async fn serve(self, host: &Host, stream: TcpStream, address: SocketAddr) {
+        let shaken = timeout(self.patience.handshake, shake_hands(self.config, stream));
+        let stopping = self.tasks.stopping();
+        let Some(Ok(Some(stream))) = stopping.run_until_cancelled(shaken).await else {
+            return;
+        };
+        let session = stream.get_ref().1;
+        let certificates = session.peer_certificates();
+        let certificate = certificates.and_then(<[_]>::first).map(|der| der.to_vec());
+        let protocol = match session.alpn_protocol() {
+            Some(b"h2") => Protocol::Http2,
+            _ => Protocol::Http1,
+        };
+        let peer = Peer::Tls {
+            address: unmapped(address),
+            certificate,
+        };
+        host.serve(stream, protocol, peer).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -208,43 +199,4 @@ impl Https {
 /// An IPv4 client of a dual-stack listener is shown by its IPv4 address.
 fn unmapped(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
-/// Binds one address; `[::]` takes IPv4 clients too.
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
-    let family = if address.is_ipv4() {
-        AddressFamily::INET
-    } else {
-        AddressFamily::INET6
-    };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    if address.is_ipv6() {
-        sockopt::set_ipv6_v6only(&socket, !address.ip().is_unspecified())?;
-    }
-    rustix::net::bind(&socket, &address)?;
-    rustix::net::listen(&socket, 1024)?;
-    TcpListener::from_std(std::net::TcpListener::from(socket))
-}
-
-fn bind_all(addresses: &[SocketAddr]) -> std::io::Result<Vec<TcpListener>> {
-    addresses.iter().map(|address| bind(*address)).collect()
-}
-
-fn cannot_listen(shown: &str, error: &std::io::Error) -> Error {
-    let reason = error.to_string();
-    let reason = reason
-        .split(" (os error")
-        .next()
-        .unwrap_or_default()
-        .to_lowercase();
-    let text = format!(
-        "Cannot listen on network HTTPS socket {shown:?}: \
-         Bind network address: listen tcp {shown}: bind: {reason}"
-    );
-    // It is the client's doing; the log needs no cause of it.
-    tracing::info!(%error, address = shown, "cannot listen");
-    Error::failed(text)
 }

@@ -1,12 +1,19 @@
 //! Listening, and serving one connection after the other.
 //!
 //! [`serve_unix`] runs for as long as the daemon; [`Https`] is opened, moved and closed while it
-//! runs. A loop that ends by itself brings the daemon down rather than leave one that nobody
-//! reaches.
+//! runs. Each accepts in a loop that begins to stop the whole daemon if it ends by itself, so that
+//! no daemon lives on that nobody reaches ([`accept`]). What a connection may do is the same for
+//! both ([`connection`]); how long it may keep still differs ([`limits`]).
+//!
+//! Deliberately absent: the PROXY protocol. `core.https_trusted_proxy` is kept and has no effect.
 
 mod accept;
+mod activity;
+mod bind;
 mod connection;
+mod handshake;
 mod https;
+mod limits;
 mod unix;
 
 pub(crate) use https::Https;

@@ -4,33 +4,29 @@ use axum::Router;
 use tokio::net::UnixListener;
 
 use super::{
-    accept::{MAX_CONNECTIONS, Room, rest_after},
-    connection,
+    accept::{Room, Vital},
+    connection::{Host, Protocol},
+    limits::MAX_CONNECTIONS,
 };
 use crate::{http::peer::Peer, tasks::Tasks};
 
 /// Accepts connections until the daemon stops.
 pub(crate) async fn serve_unix(listener: UnixListener, router: Router, tasks: Tasks) {
+    let stop = tasks.stopping().clone();
+    let _vital = Vital::new("unix", stop.clone(), tasks.clone());
     let room = Room::new(MAX_CONNECTIONS);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = tasks.stopping().cancelled() => return,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                rest_after(&error).await;
-                continue;
-            }
-        };
-        let Some(permit) = room.enter().await else {
-            return;
-        };
-        let (peer, router, its_tasks) = (Peer::of_unix(&stream), router.clone(), tasks.clone());
+    let host = Host {
+        router,
+        tasks: tasks.clone(),
+        patience: None,
+    };
+    let next = || room.next(|| listener.accept());
+    while let Some(((stream, _), place)) = stop.run_until_cancelled(next()).await {
+        let host = host.clone();
         tasks.spawn("unix connection", async move {
-            connection::serve(stream, peer, router, its_tasks).await;
-            drop(permit);
+            let peer = Peer::of_unix(&stream);
+            host.serve(stream, Protocol::Http1, peer).await;
+            drop(place);
         });
     }
 }
