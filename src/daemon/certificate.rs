@@ -2,9 +2,10 @@
 
 use std::{fs, path::Path, sync::Arc};
 
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, SanType,
+    KeyUsagePurpose,
 };
 use rustls::{
     crypto::aws_lc_rs,
@@ -22,39 +23,51 @@ use crate::{
 /// How long a certificate is good for, as LXD's.
 const LIFE: Duration = Duration::days(3650);
 
-/// Reads `server.crt` and `server.key`, or makes them when there is neither.
+/// Reads `server.crt` and `server.key`, or makes them when there is neither. The first certificate
+/// of the file is the server's; what follows leads to its issuer and is served with it.
 ///
 /// # Errors
 ///
 /// When only one of them is there, or they do not belong together.
 pub(super) fn load_or_create(directory: &Path, now: OffsetDateTime) -> Result<Certificate> {
     let (certificate, key) = (directory.join("server.crt"), directory.join("server.key"));
-    match (certificate.exists(), key.exists()) {
+    match (is_there(&certificate)?, is_there(&key)?) {
         (true, true) => {}
         (false, false) => create(&certificate, &key, now)?,
-        (has_certificate, _) => {
-            let there = if has_certificate { &certificate } else { &key };
-            let text = format!(
-                "{} is there without the other half of the pair",
-                there.display()
-            );
-            return Err(Error::failed(text));
-        }
+        (true, false) => return Err(half_a_pair(&certificate, &key)),
+        (false, true) => return Err(half_a_pair(&key, &certificate)),
     }
     load(&certificate, &key)
 }
 
+/// Whether there is such a file. One that cannot be looked at is not taken for a missing one.
+fn is_there(path: &Path) -> Result<bool> {
+    path.try_exists()
+        .context(format_args!("Failed to look for {}", path.display()))
+}
+
+fn half_a_pair(there: &Path, missing: &Path) -> Error {
+    let (there, missing) = (there.display(), missing.display());
+    Error::failed(format!(
+        "{there} is there without the other half of the pair: put {missing} beside it, \
+         or remove it to have a new pair made"
+    ))
+}
+
 fn load(certificate: &Path, key: &Path) -> Result<Certificate> {
-    let pem = fs::read_to_string(certificate)
+    let text = fs::read_to_string(certificate)
         .context(format_args!("Failed to read {}", certificate.display()))?;
-    let bad = |error| Error::internal("The server certificate is not usable", error);
-    let der = CertificateDer::from_pem_slice(pem.as_bytes())
-        .map_err(|error| bad(anyhow::Error::from(error)))?;
-    let private =
-        PrivateKeyDer::from_pem_file(key).map_err(|error| bad(anyhow::Error::from(error)))?;
-    let fingerprint = tls::fingerprint(&der);
-    let key = CertifiedKey::from_der(vec![der], private, &aws_lc_rs::default_provider())
-        .map_err(|error| bad(anyhow::Error::from(error)))?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(text.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(unusable)?;
+    let Some(leaf) = chain.first() else {
+        let path = certificate.display();
+        return Err(Error::failed(format!("There is no certificate in {path}")));
+    };
+    let (pem, fingerprint) = (as_pem(leaf), tls::fingerprint(leaf));
+    let private = PrivateKeyDer::from_pem_file(key).map_err(unusable)?;
+    let provider = aws_lc_rs::default_provider();
+    let key = CertifiedKey::from_der(chain, private, &provider).map_err(unusable)?;
     Ok(Certificate {
         pem,
         fingerprint,
@@ -62,28 +75,46 @@ fn load(certificate: &Path, key: &Path) -> Result<Certificate> {
     })
 }
 
+fn unusable(error: impl Into<anyhow::Error>) -> Error {
+    let error = error.into();
+    let text = format!("The server certificate is not usable: {error}");
+    Error::internal(text, error)
+}
+
+/// One certificate as text, as clients are shown it whatever else is in the file.
+fn as_pem(der: &[u8]) -> String {
+    let encoded = BASE64.encode(der);
+    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
+    let mut rest = encoded.as_str();
+    while let Some((line, after)) = rest.split_at_checked(64) {
+        text.extend([line, "\n"]);
+        rest = after;
+    }
+    if !rest.is_empty() {
+        text.extend([rest, "\n"]);
+    }
+    text.push_str("-----END CERTIFICATE-----\n");
+    text
+}
+
 fn create(certificate: &Path, key: &Path, now: OffsetDateTime) -> Result<()> {
-    let unusable = |error| Error::internal("Failed to make the server certificate", error);
-    let pair = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).map_err(unusable)?;
-    let made = parameters(now)?.self_signed(&pair).map_err(unusable)?;
+    let pair = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).map_err(not_made)?;
+    let made = parameters(now)?.self_signed(&pair).map_err(not_made)?;
     // The key first: a certificate without a key would stop the next start.
     store::write_durably(key, pair.serialize_pem().as_bytes(), 0o600)?;
     store::write_durably(certificate, made.pem().as_bytes(), 0o644)
+}
+
+fn not_made(error: rcgen::Error) -> Error {
+    Error::internal("Failed to make the server certificate", error)
 }
 
 /// LXD's recipe. Clients use the first DNS name as the server's name, so there has to be one.
 fn parameters(now: OffsetDateTime) -> Result<CertificateParams> {
     let system = rustix::system::uname();
     let host = system.nodename().to_string_lossy().into_owned();
-    let unusable = |error| Error::internal("Failed to make the server certificate", error);
     let names = vec![dns_name(&host), "127.0.0.1".to_owned(), "::1".to_owned()];
-    let mut parameters = CertificateParams::new(names).map_err(unusable)?;
-    debug_assert!(
-        parameters
-            .subject_alt_names
-            .iter()
-            .any(|n| matches!(n, SanType::DnsName(_)))
-    );
+    let mut parameters = CertificateParams::new(names).map_err(not_made)?;
     let user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
     parameters.distinguished_name = DistinguishedName::new();
     let subject = &mut parameters.distinguished_name;
@@ -135,15 +166,87 @@ mod tests {
 
     #[test]
     fn half_a_pair_is_refused() {
+        for name in ["server.crt", "server.key"] {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join(name), "x").unwrap();
+            let error = load_or_create(dir.path(), OffsetDateTime::UNIX_EPOCH).unwrap_err();
+            assert!(error.message().contains("without the other half"));
+            let names: Vec<_> = fs::read_dir(dir.path()).unwrap().collect();
+            assert_eq!(names.len(), 1, "nothing is made beside {name}");
+        }
+    }
+
+    #[test]
+    fn halves_of_two_pairs_are_refused() {
+        let [one, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let now = OffsetDateTime::UNIX_EPOCH;
+        load_or_create(one.path(), now).unwrap();
+        load_or_create(other.path(), now).unwrap();
+        let name = "server.key";
+        fs::copy(other.path().join(name), one.path().join(name)).unwrap();
+        let error = load_or_create(one.path(), now).unwrap_err();
+        assert!(error.message().contains("is not usable"), "{error}");
+    }
+
+    #[test]
+    fn a_file_without_a_certificate_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("server.crt"), "x").unwrap();
-        let error = load_or_create(dir.path(), OffsetDateTime::UNIX_EPOCH);
+        fs::write(dir.path().join("server.crt"), "").unwrap();
+        fs::write(dir.path().join("server.key"), "").unwrap();
+        let error = load_or_create(dir.path(), OffsetDateTime::UNIX_EPOCH).unwrap_err();
+        assert!(error.message().contains("no certificate"), "{error}");
+    }
+
+    #[test]
+    fn a_chain_is_served_whole_and_named_by_its_first() {
+        let [server, issuer] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let made = load_or_create(server.path(), now).unwrap();
+        let issuer = load_or_create(issuer.path(), now).unwrap();
+        let path = server.path().join("server.crt");
+        assert_eq!(fs::read_to_string(&path).unwrap(), made.pem);
+        fs::write(&path, format!("ours:\n{}\n{}", made.pem, issuer.pem)).unwrap();
+        let read = load_or_create(server.path(), now).unwrap();
+        assert_eq!((read.pem, read.fingerprint), (made.pem, made.fingerprint));
+        assert_eq!(read.key.cert.len(), 2);
+    }
+
+    #[test]
+    fn a_certificate_follows_lxds_recipe() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
+        let made = load_or_create(dir.path(), now).unwrap();
+        let der = made.key.cert.first().unwrap();
+        let (_, read) = x509_parser::parse_x509_certificate(der).unwrap();
+        let subject = read.subject().to_string();
         assert!(
-            error
-                .unwrap_err()
-                .message()
-                .contains("without the other half")
+            subject.starts_with("O=linuxcontainers.org, CN="),
+            "{subject}"
         );
+        assert!(subject.contains('@'), "{subject}");
+        let life = read.validity().not_after.timestamp() - read.validity().not_before.timestamp();
+        assert_eq!(life, 3650 * 24 * 3600);
+        let curve = read.public_key().algorithm.parameters.as_ref().unwrap();
+        let curve = curve.as_oid().unwrap().to_id_string();
+        assert_eq!(curve, "1.3.132.0.34", "P-384");
+        let usage = read.key_usage().unwrap().unwrap().value;
+        assert!(usage.digital_signature() && usage.key_encipherment());
+        assert!(
+            read.extended_key_usage()
+                .unwrap()
+                .unwrap()
+                .value
+                .server_auth
+        );
+        let names = &read.subject_alternative_name().unwrap().unwrap().value;
+        let kinds: Vec<_> = names
+            .general_names
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert!(kinds[0].starts_with("DNSName("), "{kinds:?}");
+        assert_eq!(kinds.len(), 3);
+        assert!(!read.is_ca());
     }
 
     #[test]

@@ -74,7 +74,10 @@ pub(super) fn feed_watchdog(tasks: &Tasks) {
 /// Stops accepting, lets what is under way finish, and cuts the rest off after a while or at a
 /// second signal. Operations that were cut off end as cancelled.
 pub(super) async fn wind_down(tasks: &Tasks, operations: &Operations, signals: &mut Signals) {
-    tell_systemd(&[NotifyState::Stopping]);
+    tell_systemd(&[
+        NotifyState::Stopping,
+        NotifyState::Status("Finishing what is under way"),
+    ]);
     tracing::info!("shutting down");
     let drained = tokio::select! {
         drained = tasks.drain(PATIENCE) => drained,
@@ -82,6 +85,7 @@ pub(super) async fn wind_down(tasks: &Tasks, operations: &Operations, signals: &
     };
     if !drained {
         tracing::warn!("ending what is still under way");
+        tell_systemd(&[NotifyState::Status("Ending what is still under way")]);
         operations.cancel_all();
         tasks.drain(FAREWELL).await;
     }

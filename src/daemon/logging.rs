@@ -22,13 +22,11 @@ use crate::{
 
 /// Begins to log what `level` lets through: a level's name, or a filter such as
 /// `lximaged=debug,sqlx=warn`. Listeners get everything of this program, whatever the level.
+///
+/// # Errors
+///
+/// When `level` is neither.
 pub(super) fn start(level: &str, events: Events) -> Result<()> {
-    let filter = || {
-        EnvFilter::builder()
-            .with_default_directive(LevelFilter::INFO.into())
-            .parse(level)
-            .map_err(|error| Error::internal(format!("{level:?} is no log level"), error))
-    };
     let journal = logs_to_journal()
         .then(|| tracing_journald::layer().ok())
         .flatten();
@@ -37,23 +35,36 @@ pub(super) fn start(level: &str, events: Events) -> Result<()> {
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
+            .compact()
     });
     let listeners =
         Listeners(events).with_filter(EnvFilter::builder().parse_lossy("off,lximaged=debug"));
     Registry::default()
-        .with(
-            journal
-                .map(|layer| Ok::<_, Error>(layer.with_filter(filter()?)))
-                .transpose()?,
-        )
-        .with(
-            terminal
-                .map(|layer| Ok::<_, Error>(layer.with_filter(filter()?)))
-                .transpose()?,
-        )
+        .with(journal.with_filter(filter(level)?))
+        .with(terminal.with_filter(filter(level)?))
         .with(listeners)
         .try_init()
         .map_err(|error| Error::internal("Logging is set up already", error))
+}
+
+/// What a level or filter lets through. A word that is no level would be taken for the name of a
+/// part, and everything else would fall silent.
+fn filter(level: &str) -> Result<EnvFilter> {
+    let refusal = || {
+        format!(
+            "{level:?} is no log level; there are error, warn, info, debug and trace, \
+             and filters such as lximaged=debug"
+        )
+    };
+    let is_directive = |part: &str| part.contains(['=', '[']);
+    let mut parts = level.split(',').filter(|part| !part.is_empty());
+    if !parts.all(|part| is_directive(part) || part.parse::<LevelFilter>().is_ok()) {
+        return Err(Error::failed(refusal()));
+    }
+    EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .parse(level)
+        .map_err(|error| Error::internal(refusal(), error))
 }
 
 /// Whether standard error is the journal, as systemd tells.
@@ -117,5 +128,63 @@ impl Fields {
             "message" => self.message = value,
             name => drop(self.context.insert(name.to_owned(), value)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn levels_and_filters_are_taken() {
+        let cases = [
+            ("", "info"),
+            ("debug", "debug"),
+            ("WARN", "warn"),
+            ("off", "off"),
+            ("lximaged=debug,sqlx=warn", "lximaged=debug,sqlx=warn"),
+        ];
+        for (level, expected) in cases {
+            let mut parts: Vec<_> = filter(level)
+                .unwrap()
+                .to_string()
+                .split(',')
+                .map(str::to_owned)
+                .collect();
+            parts.sort();
+            assert_eq!(parts.join(","), expected, "{level:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_rather_than_silencing_the_log() {
+        for level in ["verbose", "lximaged", "info,verbose", "lximaged=loud"] {
+            let error = filter(level).unwrap_err();
+            let start = format!("{level:?} is no log level");
+            assert!(error.message().starts_with(&start), "{error}");
+        }
+    }
+
+    #[test]
+    fn lines_reach_listeners_with_lxds_levels_and_their_fields() {
+        let events = Events::new(Clock::System);
+        let mut listener = events.subscribe();
+        let log = Registry::default().with(Listeners(events));
+        tracing::subscriber::with_default(log, || {
+            tracing::warn!(size_bytes = 7, name = "x", "it is full");
+            tracing::trace!("a detail");
+        });
+        let mut next = || -> serde_json::Value {
+            let message = listener.try_recv().unwrap();
+            serde_json::from_str(&message.text).unwrap()
+        };
+        let expected = serde_json::json!({
+            "message": "it is full",
+            "level": "warning",
+            "context": {"name": "x", "size_bytes": "7"},
+        });
+        assert_eq!(next()["metadata"], expected);
+        assert_eq!(next()["metadata"]["level"], "debug");
     }
 }
