@@ -117,11 +117,16 @@ async fn serve(options: Options) -> Result<()> {
     lifecycle::tell_systemd(&[NotifyState::Ready]);
     greet(&paths, &https);
     let directory = paths.directory.clone();
-    signals.end(|| reload(&directory, &identity)).await;
+    let asked = signals.end(|| reload(&directory, &identity));
+    let asked = tasks.stopping().run_until_cancelled(asked).await.is_some();
     lifecycle::wind_down(&tasks, &operations, &mut signals).await;
     db.close().await;
     tracing::info!("ended");
-    Ok(())
+    if asked {
+        Ok(())
+    } else {
+        Err(Error::failed("A listener ended by itself"))
+    }
 }
 
 /// Opens the database and puts into it what every server has.
