@@ -27,6 +27,7 @@ pub(crate) const EXTENSIONS: &[&str] = &[
     "projects_compression",
     "projects_images_remote_cache_expiry",
     "projects_images_auto_update",
+    "images_all_projects",
     "images_default_architecture",
     "project_usage",
     "warnings",

@@ -69,11 +69,11 @@ statements! {
             properties, created_at, expires_at, uploaded_at, last_used_at
         FROM images
         WHERE project_id = $1 AND fingerprint = $2";
-    WITH_PREFIX: 4 = "
+    WITH_PREFIX: 5 = "
         SELECT id, fingerprint, type, filename, architecture, size, public, auto_update, cached,
             properties, created_at, expires_at, uploaded_at, last_used_at
         FROM images
-        WHERE project_id = $1 AND fingerprint >= $2 AND fingerprint < $3
+        WHERE project_id = $1 AND fingerprint >= $2 AND fingerprint < $3 AND public >= $5
         ORDER BY fingerprint
         LIMIT $4";
     FINGERPRINTS: 2 = "
@@ -186,14 +186,21 @@ pub(crate) async fn find(
         .await
 }
 
-/// The first `limit` images whose fingerprints lie in `from..before`.
+/// The first `limit` images whose fingerprints lie in `from..before`, or only public ones.
 pub(crate) async fn in_range(
     session: &mut Session,
     project: ProjectId,
     (from, before): (&str, &str),
     limit: i64,
+    only_public: bool,
 ) -> Result<Vec<ImageRow>> {
-    let args = [project.into(), from.into(), before.into(), limit.into()];
+    let args = [
+        project.into(),
+        from.into(),
+        before.into(),
+        limit.into(),
+        only_public.into(),
+    ];
     WITH_PREFIX.all(session, args, read).await
 }
 

@@ -1,6 +1,6 @@
 //! One request, as handlers see it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
@@ -9,7 +9,7 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use super::Services;
+use super::{Services, unread::Unread};
 use crate::{
     access::{Caller, Edit},
     api::{json, objects::Requestor, url::query_pairs},
@@ -29,8 +29,7 @@ pub(crate) struct Call {
     pub(crate) parts: Parts,
     segments: Vec<String>,
     query: Vec<(String, String)>,
-    /// Only so that a call can be shared between threads; never locked.
-    body: Mutex<Option<Body>>,
+    body: Unread,
 }
 
 impl Call {
@@ -39,7 +38,7 @@ impl Call {
         services: Arc<Services>,
         caller: Caller,
         parts: Parts,
-        body: Body,
+        body: Unread,
         segments: Vec<String>,
     ) -> Self {
         let query = query_pairs(parts.uri.query().unwrap_or_default());
@@ -49,7 +48,7 @@ impl Call {
             parts,
             segments,
             query,
-            body: Mutex::new(Some(body)),
+            body,
         }
     }
 
@@ -84,6 +83,13 @@ impl Call {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Whether a query parameter says yes.
+    pub(crate) fn has_flag(&self, key: &str) -> bool {
+        let yes = ["true", "1", "yes", "on"];
+        self.query(key)
+            .is_some_and(|text| yes.iter().any(|word| text.eq_ignore_ascii_case(word)))
+    }
+
     /// The project the request is about.
     pub(crate) fn project(&self) -> &str {
         self.query("project")
@@ -115,11 +121,7 @@ impl Call {
 
     /// The body, to be streamed.
     pub(crate) fn take_body(&mut self) -> Body {
-        self.body
-            .get_mut()
-            .ok()
-            .and_then(Option::take)
-            .unwrap_or_default()
+        self.body.take()
     }
 
     /// The body, to be decoded.

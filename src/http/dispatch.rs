@@ -7,6 +7,7 @@ use axum::{
     body::Body,
     extract::{FromRequestParts, RawPathParams, Request},
     http::{Method, Response, StatusCode, request::Parts},
+    middleware::{Next, from_fn},
     routing::any,
 };
 use futures_util::FutureExt;
@@ -15,12 +16,15 @@ use super::{
     Services,
     answer::{Answer, failure},
     call::Call,
+    cors,
     peer::Peer,
     routes::{ROUTES, Route},
+    unread::Unread,
 };
 use crate::{
     access::{Access, Caller},
     error::{Error, Kind, Result},
+    settings::Settings,
     tasks,
 };
 
@@ -36,13 +40,24 @@ pub(crate) fn router(services: &Arc<Services>) -> Router {
         let answer = move |request| dispatch(Arc::clone(&services), Arc::clone(&rows), request);
         router = router.route(path, any(answer));
     }
-    router.fallback(nowhere)
+    let settings = services.settings.clone();
+    let front = move |request, next| front(settings.clone(), request, next);
+    router.fallback(nowhere).layer(from_fn(front))
 }
 
-async fn nowhere(request: Request) -> Response<Body> {
-    if request.method() == Method::OPTIONS {
-        return Response::new(Body::empty());
-    }
+/// What holds for every request, whatever it asks for.
+async fn front(settings: Settings, request: Request, next: Next) -> Response<Body> {
+    // LXD: an answer to a change of these settings still follows the old ones.
+    let cors = cors::headers(&settings.current(), cors::has_origin(request.headers()));
+    let mut response = match *request.method() {
+        Method::OPTIONS => Response::new(Body::empty()),
+        _ => next.run(request).await,
+    };
+    response.headers_mut().extend(cors);
+    response
+}
+
+async fn nowhere() -> Response<Body> {
     failure(&Error::not_found("not found"))
 }
 
@@ -51,11 +66,12 @@ async fn dispatch(
     rows: Arc<[&'static Route]>,
     request: Request,
 ) -> Response<Body> {
-    if request.method() == Method::OPTIONS {
-        return Response::new(Body::empty());
-    }
     let is_head = request.method() == Method::HEAD;
-    let answered = answer(services, &rows, request).await.map(Answer::render);
+    let (parts, body) = request.into_parts();
+    let (headers, unread) = (parts.headers.clone(), Unread::new(body));
+    let answered = answer(services, &rows, parts, unread.clone()).await;
+    unread.drain(&headers).await;
+    let answered = answered.map(Answer::render);
     let mut response = answered.unwrap_or_else(|error| failure(&error));
     if is_head && response.status() != StatusCode::OK {
         // The length that hyper tells is that of the error's text.
@@ -67,9 +83,9 @@ async fn dispatch(
 async fn answer(
     services: Arc<Services>,
     rows: &[&'static Route],
-    request: Request,
+    mut parts: Parts,
+    body: Unread,
 ) -> Result<Answer> {
-    let (mut parts, body) = request.into_parts();
     let caller = caller(&parts);
     log(&caller, &parts);
     let route = choose(rows, &parts, &caller)?;

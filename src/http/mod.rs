@@ -6,6 +6,7 @@
 
 mod answer;
 mod call;
+mod cors;
 mod dispatch;
 mod events;
 mod files;
@@ -14,6 +15,7 @@ mod peer;
 mod routes;
 pub(crate) mod server;
 pub(crate) mod tls;
+mod unread;
 mod v1;
 
 pub(crate) use dispatch::router;

@@ -60,7 +60,7 @@ impl Images {
         check_name(&alias.name)?;
         let mut transaction = self.db.write().await?;
         refuse_taken(&mut transaction, scope, &alias.name).await?;
-        let image = query::find(&mut transaction, scope, &alias.target).await?;
+        let image = query::find(&mut transaction, scope, Visibility::All, &alias.target).await?;
         let named = (alias.name.as_str(), alias.description.as_str());
         aliases::insert(&mut transaction, scope.images, named, image.id).await?;
         Db::commit(transaction).await?;
@@ -87,7 +87,7 @@ impl Images {
         edit.check(&render(row.clone()))?;
         let target = patch.target.unwrap_or_else(|| row.target.clone());
         let description = patch.description.unwrap_or(row.description);
-        let image = query::find(&mut transaction, scope, &target).await?;
+        let image = query::find(&mut transaction, scope, Visibility::All, &target).await?;
         aliases::update(&mut transaction, row.id, image.id, &description).await?;
         Db::commit(transaction).await?;
         self.tell_alias(

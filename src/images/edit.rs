@@ -54,7 +54,8 @@ impl Images {
         edit: Edit,
     ) -> Result<()> {
         let mut transaction = self.db.write().await?;
-        let mut row = query::find(&mut transaction, scope, fingerprint).await?;
+        let mut row =
+            query::find(&mut transaction, scope, query::Visibility::All, fingerprint).await?;
         edit.check(&tagged(&row)?)?;
         row.public = new.public;
         row.auto_update = new.auto_update;
@@ -80,7 +81,8 @@ impl Images {
         edit: Edit,
     ) -> Result<()> {
         let mut transaction = self.db.write().await?;
-        let mut row = query::find(&mut transaction, scope, fingerprint).await?;
+        let mut row =
+            query::find(&mut transaction, scope, query::Visibility::All, fingerprint).await?;
         edit.check(&tagged(&row)?)?;
         row.public = patch.public.unwrap_or(row.public);
         row.auto_update = patch.auto_update.unwrap_or(row.auto_update);

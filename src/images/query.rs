@@ -8,6 +8,7 @@ use super::Images;
 use crate::{
     access::{Caller, Scope},
     api::objects::{Image, ImageAlias, UpdateSource},
+    config,
     db::{
         self, Session,
         aliases::{self, Named},
@@ -41,8 +42,8 @@ impl Visibility {
     }
 }
 
-/// How many matches of an ambiguous prefix are looked up to be named.
-const MATCHES: i64 = 5;
+/// How many matches of an ambiguous prefix are named.
+const MATCHES: u32 = 5;
 
 impl Images {
     /// The fingerprints of a project's images, in order.
@@ -70,12 +71,31 @@ impl Images {
             .collect()
     }
 
+    /// The images of every project, each with its project, in the order of the projects.
+    pub(crate) async fn list_everywhere(&self) -> Result<Vec<Image>> {
+        let projects = db::projects::list(&mut *self.db.read().await?).await?;
+        let mut images = Vec::new();
+        for project in projects {
+            // One that shares the images of `default` has none of its own.
+            if !config::project::feature(&project.config, "features.images") {
+                continue;
+            }
+            let scope = self.scope(&project.name).await?;
+            let of_project = self.list(&scope, Visibility::All).await?;
+            images.extend(of_project.into_iter().map(|image| Image {
+                project: Some(project.name.clone()),
+                ..image
+            }));
+        }
+        Ok(images)
+    }
+
     /// The image that a whole fingerprint or the beginning of one names.
     ///
     /// # Errors
     ///
-    /// 404 when there is none that this caller may know of; 500 with LXD's text when there are
-    /// several.
+    /// 404 when there is none; 500 with LXD's text, and what matches, when there are several. What
+    /// this caller may not see counts as not there.
     pub(crate) async fn find_row(
         &self,
         scope: &Scope,
@@ -83,13 +103,7 @@ impl Images {
         reference: &str,
     ) -> Result<ImageRow> {
         let mut session = self.db.read().await?;
-        let row = find(&mut session, scope, reference).await;
-        match (row, sees) {
-            (Ok(row), _) if sees.shows(&row) => Ok(row),
-            (Err(error), Visibility::All) => Err(error),
-            // What is not theirs and what is not there look alike to strangers, ambiguity too.
-            _ => Err(not_found()),
-        }
+        find(&mut session, scope, sees, reference).await
     }
 
     /// A row with everything that belongs to it, as clients see it.
@@ -115,24 +129,47 @@ pub(super) fn not_found() -> Error {
     Error::not_found("Image not found")
 }
 
-/// The row that a reference names, whoever asks.
+/// The row that a reference names among those that can be seen.
 pub(super) async fn find(
     session: &mut Session,
     scope: &Scope,
+    sees: Visibility,
     reference: &str,
 ) -> Result<ImageRow> {
     let prefix: FingerprintPrefix = match reference.parse() {
         Ok(prefix) => prefix,
         Err(_) => return Err(not_found()),
     };
-    let range = (prefix.as_str(), prefix.end());
-    let mut rows =
-        db::images::in_range(session, scope.images, (range.0, &range.1), MATCHES).await?;
+    let (range, only_public) = ((prefix.as_str(), prefix.end()), sees == Visibility::Public);
+    let range = (range.0, range.1.as_str());
+    let mut rows = db::images::in_range(
+        session,
+        scope.images,
+        range,
+        i64::from(MATCHES) + 1,
+        only_public,
+    )
+    .await?;
     match (rows.pop(), rows.is_empty()) {
         (Some(row), true) => Ok(row),
         (None, _) => Err(not_found()),
-        (Some(_), false) => Err(Error::failed("More than one image matches")),
+        (Some(last), false) => Err(ambiguous(&rows, &last)),
     }
+}
+
+/// LXD's refusal, and what the client could have meant.
+fn ambiguous(rows: &[ImageRow], last: &ImageRow) -> Error {
+    let matches = rows.iter().chain([last]).take(MATCHES as usize);
+    let matches: Vec<_> = matches.map(|row| row.fingerprint.as_str()).collect();
+    let more = if rows.len() < MATCHES as usize {
+        ""
+    } else {
+        ", …"
+    };
+    Error::failed(format!(
+        "More than one image matches: {}{more}",
+        matches.join(", ")
+    ))
 }
 
 /// What belongs to images, by image.
@@ -167,6 +204,7 @@ impl Parts {
             created_at: row.created_at,
             last_used_at: row.last_used_at,
             uploaded_at: row.uploaded_at,
+            project: None,
         })
     }
 }

@@ -94,15 +94,10 @@ impl Images {
         let Some(secret) = secret.filter(|secret| !secret.is_empty()) else {
             return self.find_row(scope, sees, reference).await;
         };
-        let row = self.find_row(scope, Visibility::All, reference).await;
         // LXD: a secret is used up even by those who need none.
-        let opened = row
-            .as_ref()
-            .is_ok_and(|row| self.redeem(scope, row.fingerprint.as_str(), secret));
-        match row {
-            Ok(row) if opened || row.public || sees == Visibility::All => Ok(row),
-            Err(error) if sees == Visibility::All => Err(error),
-            _ => Err(super::query::not_found()),
+        match self.find_row(scope, Visibility::All, reference).await {
+            Ok(row) if self.redeem(scope, row.fingerprint.as_str(), secret) => Ok(row),
+            _ => self.find_row(scope, sees, reference).await,
         }
     }
 

@@ -12,6 +12,7 @@
 mod support;
 
 mod aliases;
+mod cors;
 mod coverage;
 mod crash;
 mod curl;

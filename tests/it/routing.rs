@@ -97,3 +97,46 @@ fn nonsense_is_a_bad_request() {
     connection.write(b"nonsense\r\n\r\n").unwrap();
     assert_eq!(connection.read_answer("GET").unwrap().status, 400);
 }
+
+#[test]
+fn a_body_that_nobody_wants_does_not_cost_the_connection() {
+    let daemon = Lximaged::start();
+    let stranger = Lximaged::anonymous(daemon.listen());
+    let mut connection = stranger.connect().unwrap();
+    let refused = |length: usize| {
+        Request::new("PUT", "/1.0/projects/default")
+            .keep_alive()
+            .body(vec![b' '; length])
+    };
+    for length in [0, 1, 200 * 1024] {
+        let answer = connection.send(&refused(length)).unwrap();
+        answer.is_error(403, "not authorized");
+        assert_eq!(answer.header("connection"), None, "{length}");
+    }
+    let answer = connection.send(&refused(200 * 1024).chunked()).unwrap();
+    answer.is_error(403, "not authorized");
+}
+
+#[test]
+fn a_long_body_that_nobody_wants_is_not_waited_for() {
+    let daemon = Lximaged::start();
+    let stranger = Lximaged::anonymous(daemon.listen());
+    let mut connection = stranger.connect().unwrap();
+    let head = "PUT /1.0/projects/default HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
+    connection.write(head.as_bytes()).unwrap();
+    let answer = connection.read_answer("PUT").unwrap();
+    answer.is_error(403, "not authorized");
+    assert_eq!(connection.read_to_end().unwrap(), b"");
+}
+
+#[test]
+fn a_client_that_waits_to_be_asked_for_its_body_is_not_asked_in_vain() {
+    let daemon = Lximaged::start();
+    let stranger = Lximaged::anonymous(daemon.listen());
+    let mut connection = stranger.connect().unwrap();
+    let head = "PUT /1.0/projects/default HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\
+                Expect: 100-continue\r\n\r\n";
+    connection.write(head.as_bytes()).unwrap();
+    let answer = connection.read_answer("PUT").unwrap();
+    answer.is_error(403, "not authorized");
+}

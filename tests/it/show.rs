@@ -1,8 +1,12 @@
 //! Reading images: lists, single ones, partial fingerprints, filters.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use crate::support::{Lximaged, beyond_lxd, fingerprint, images};
+use crate::support::{
+    Lximaged, Request, beyond_lxd, fingerprint, image_api::fingerprint_of, images,
+};
 
 /// Two images whose fingerprints begin with the same digit, and that digit.
 fn alike() -> (Vec<u8>, Vec<u8>, String) {
@@ -103,16 +107,121 @@ fn a_start_that_two_images_share_is_refused() {
     let (first, second, start) = alike();
     daemon.import(&first);
     daemon.import(&second);
+    let mut matches = [fingerprint(&[&first]), fingerprint(&[&second])];
+    matches.sort();
+    let text = if beyond_lxd("it does not say which") {
+        format!("More than one image matches: {}", matches.join(", "))
+    } else {
+        "More than one image matches".to_owned()
+    };
     let path = format!("/1.0/images/{start}");
+    daemon.get(&path).is_error(500, &text);
+    daemon.get(&format!("{path}/export")).is_error(500, &text);
+    daemon.delete(&path).is_error(500, &text);
+    assert_eq!(daemon.images("default").len(), 2);
+}
+
+#[test]
+fn many_images_with_one_start_are_not_all_named() {
+    if !beyond_lxd("it names none") {
+        return;
+    }
+    let daemon = Lximaged::start();
+    // Of so many, some digit begins at least six.
+    let images = (0..81).map(|number| images::container(&format!("many {number}")));
+    let mut by_start = BTreeMap::<String, Vec<Vec<u8>>>::new();
+    for image in images {
+        let start = fingerprint(&[&image])[..1].to_owned();
+        by_start.entry(start).or_default().push(image);
+    }
+    let (common, alike) = by_start.iter().find(|(_, alike)| alike.len() > 5).unwrap();
+    for image in alike {
+        daemon.import(image);
+    }
+    let answer = daemon.get(&format!("/1.0/images/{common}"));
+    let error = answer.json["error"].as_str().unwrap();
+    assert_eq!(
+        (answer.status, error.matches(',').count()),
+        (500, 5),
+        "{error}"
+    );
+    assert!(error.ends_with(", …"), "{error}");
+}
+
+#[test]
+fn what_a_stranger_may_not_see_makes_nothing_ambiguous() {
+    if !beyond_lxd("it counts private images") {
+        return;
+    }
+    let daemon = Lximaged::start();
+    let stranger = Lximaged::anonymous(daemon.listen());
+    let (first, second, start) = alike();
+    daemon.import(&first);
+    let path = format!("/1.0/images/{start}");
+    stranger.get(&path).is_error(404, "Image not found");
+    let public = daemon.import_public(&second);
+    let seen = stranger.get(&path).metadata()["fingerprint"].clone();
+    assert_eq!(seen, public.as_str());
+}
+
+#[test]
+fn images_of_all_projects_are_listed_with_their_projects() {
+    if !beyond_lxd("it has this from 6.0 on") {
+        return;
+    }
+    let daemon = Lximaged::start();
+    let stranger = Lximaged::anonymous(daemon.listen());
+    let shares = json!({"name": "shares", "config": {"features.images": "false"}});
+    for project in [json!({"name": "own"}), shares] {
+        assert_eq!(daemon.post("/1.0/projects", &project).status, 201);
+    }
+    let one = daemon.import(&images::container("a"));
+    let other = images::container("b");
+    let answer = daemon.send(&Request::new("POST", "/1.0/images?project=own").body(&other));
+    let other = fingerprint_of(&daemon.finished(&answer));
+    let listed = daemon
+        .get("/1.0/images?all-projects=true&recursion=1")
+        .metadata()
+        .clone();
+    let seen: Vec<_> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|image| (image["project"].clone(), image["fingerprint"].clone()))
+        .collect();
+    assert_eq!(
+        seen,
+        [(json!("default"), json!(one)), (json!("own"), json!(other))]
+    );
+    let urls = json!([
+        format!("/1.0/images/{one}"),
+        format!("/1.0/images/{other}?project=own")
+    ]);
+    assert_eq!(
+        daemon.get("/1.0/images?all-projects=true").metadata(),
+        &urls
+    );
+    let filtered = daemon
+        .get(
+            "/1.0/images?all-projects=true&filter=project eq own"
+                .replace(' ', "%20")
+                .as_str(),
+        )
+        .metadata()
+        .clone();
+    assert_eq!(
+        filtered,
+        json!([format!("/1.0/images/{other}?project=own")])
+    );
+    assert!(daemon.image(&one).get("project").is_none());
+    let text = "Cannot specify a project when requesting all projects";
     daemon
-        .get(&path)
-        .is_error(500, "More than one image matches");
-    daemon
-        .get(&format!("{path}/export"))
-        .is_error(500, "More than one image matches");
-    daemon
-        .delete(&path)
-        .is_error(500, "More than one image matches");
+        .get("/1.0/images?all-projects=true&project=own")
+        .is_error(400, text);
+    let text = "Untrusted callers may only access public images in the default project";
+    stranger
+        .get("/1.0/images?all-projects=true")
+        .is_error(403, text);
 }
 
 #[test]

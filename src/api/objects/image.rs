@@ -40,6 +40,9 @@ pub(crate) struct Image {
     pub(crate) last_used_at: String,
     /// When it came into this store.
     pub(crate) uploaded_at: String,
+    /// Whose it is; told only where the images of all projects are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) project: Option<String>,
 }
 
 /// An alias within an image object.

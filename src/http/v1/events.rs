@@ -33,7 +33,7 @@ pub(crate) async fn listen(mut call: Call) -> Result<Answer> {
 }
 
 async fn filter(call: &Call) -> Result<Filter> {
-    let all_projects = call.query("all-projects").is_some_and(is_true);
+    let all_projects = call.has_flag("all-projects");
     let project = call.query("project").filter(|name| !name.is_empty());
     if all_projects && project.is_some() {
         return Err(Error::failed(
@@ -54,12 +54,6 @@ async fn filter(call: &Call) -> Result<Filter> {
         kinds,
         project: Some(project.name),
     })
-}
-
-fn is_true(text: &str) -> bool {
-    ["true", "1", "yes", "on"]
-        .iter()
-        .any(|word| text.eq_ignore_ascii_case(word))
 }
 
 fn kinds(types: Option<&str>) -> Result<Vec<EventKind>> {

@@ -1,6 +1,6 @@
 //! `/1.0/images` and one image.
 
-use super::{Answer, Call};
+use super::{Answer, Call, url, url_in};
 use crate::{
     access::Scope,
     api::{
@@ -16,49 +16,69 @@ use crate::{
 
 /// GET: the project's images, as far as the caller may see them.
 pub(crate) async fn list(call: Call) -> Result<Answer> {
+    if call.has_flag("all-projects") {
+        return list_everywhere(call).await;
+    }
     let images = &call.services.images;
     let scope = images.scope(call.project()).await?;
     let sees = Visibility::of(&call.caller);
-    if let Some(filter) = Filter::parse(call.query("filter").unwrap_or_default())? {
-        let passing = passing(images.list(&scope, sees).await?, &filter)?;
-        return if call.recursion() {
-            Answer::sync(&passing)
-        } else {
-            Answer::sync(&urls(&passing))
-        };
+    let filter = filter(&call)?;
+    if filter.is_some() || call.recursion() {
+        return listed(&call, images.list(&scope, sees).await?, filter.as_ref());
     }
+    let fingerprints = images.fingerprints(&scope, sees).await?;
+    let urls = fingerprints
+        .iter()
+        .map(|fingerprint| url("images", fingerprint));
+    Answer::sync(&urls.collect::<Vec<_>>())
+}
+
+/// The images of all projects.
+// LXD: has this from 6.0 on.
+async fn list_everywhere(call: Call) -> Result<Answer> {
+    if !call.caller.is_trusted() {
+        let text = "Untrusted callers may only access public images in the default project";
+        return Err(Error::forbidden(text));
+    }
+    if call.query("project").is_some() {
+        let text = "Cannot specify a project when requesting all projects";
+        return Err(Error::bad_request(text));
+    }
+    let filter = filter(&call)?;
+    let images = call.services.images.list_everywhere().await?;
+    listed(&call, images, filter.as_ref())
+}
+
+fn filter(call: &Call) -> Result<Option<Filter>> {
+    Filter::parse(call.query("filter").unwrap_or_default())
+}
+
+fn listed(call: &Call, images: Vec<Image>, filter: Option<&Filter>) -> Result<Answer> {
+    let images = match filter {
+        Some(filter) => passing(images, filter)?,
+        None => images,
+    };
     if call.recursion() {
-        return Answer::sync(&images.list(&scope, sees).await?);
+        return Answer::sync(&images);
     }
-    let urls: Vec<_> = images
-        .fingerprints(&scope, sees)
-        .await?
-        .into_iter()
-        .map(|fingerprint| format!("/1.0/images/{fingerprint}"))
-        .collect();
-    Answer::sync(&urls)
+    let urls = images.iter().map(|image| match &image.project {
+        Some(project) => url_in("images", &image.fingerprint, project),
+        None => url("images", &image.fingerprint),
+    });
+    Answer::sync(&urls.collect::<Vec<_>>())
 }
 
 /// The images that pass a filter, which looks at them as clients do.
-fn passing(images: Vec<Image>, filter: &Filter) -> Result<Vec<serde_json::Value>> {
-    let values = images.into_iter().map(serde_json::to_value);
+fn passing(images: Vec<Image>, filter: &Filter) -> Result<Vec<Image>> {
     let mut passing = Vec::new();
-    for value in values {
-        let value = value.map_err(|error| Error::internal("Failed to read the image", error))?;
-        if filter.passes(&value) {
-            passing.push(value);
+    for image in images {
+        let seen = serde_json::to_value(&image)
+            .map_err(|error| Error::internal("Failed to read the image", error))?;
+        if filter.passes(&seen) {
+            passing.push(image);
         }
     }
     Ok(passing)
-}
-
-fn urls(images: &[serde_json::Value]) -> Vec<String> {
-    let fingerprints = images
-        .iter()
-        .filter_map(|image| image.get("fingerprint")?.as_str());
-    fingerprints
-        .map(|fingerprint| format!("/1.0/images/{fingerprint}"))
-        .collect()
 }
 
 /// GET: one image.

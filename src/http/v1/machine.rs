@@ -103,10 +103,7 @@ pub(crate) async fn instances(call: Call) -> Result<Answer> {
     if !matches!(kind, "" | "container" | "virtual-machine") {
         return Err(Error::failed("Invalid instance type"));
     }
-    let all = call
-        .query("all-projects")
-        .is_some_and(|text| text == "true" || text == "1");
-    if all && call.query("project").is_some() {
+    if call.has_flag("all-projects") && call.query("project").is_some() {
         let text = "Cannot specify a project when requesting all projects";
         return Err(Error::new(Kind::BadRequest, text));
     }

@@ -1,0 +1,85 @@
+//! What pages of other origins are told: `core.https_allowed_*`.
+
+use serde_json::json;
+
+use crate::support::{Answer, Client, Lximaged, Request};
+
+const HEADERS: [&str; 4] = [
+    "access-control-allow-origin",
+    "access-control-allow-methods",
+    "access-control-allow-headers",
+    "access-control-allow-credentials",
+];
+
+fn told(answer: &Answer) -> [Option<&str>; 4] {
+    HEADERS.map(|name| answer.header(name))
+}
+
+fn ask(client: &Client, method: &str, path: &str, origin: &str) -> Answer {
+    client.send(&Request::new(method, path).header("Origin", origin))
+}
+
+#[test]
+fn nothing_is_told_unless_it_is_configured() {
+    let daemon = Lximaged::start();
+    let answer = ask(&daemon, "GET", "/1.0", "https://page.example");
+    assert_eq!(told(&answer), [None; 4]);
+}
+
+#[test]
+fn every_answer_to_a_page_carries_what_is_configured() {
+    let daemon = Lximaged::start();
+    let config = json!({"config": {
+        "core.https_allowed_origin": "https://other.example",
+        "core.https_allowed_methods": "GET, POST",
+        "core.https_allowed_headers": "Content-Type",
+    }});
+    daemon.patch("/1.0", &config).is_done();
+    let stranger = Lximaged::anonymous(daemon.listen());
+    let expected = [
+        Some("https://other.example"),
+        Some("GET, POST"),
+        Some("Content-Type"),
+        None,
+    ];
+    let requests = [
+        ("GET", "/", 200),
+        ("GET", "/1.0/images", 200),
+        ("GET", "/nowhere", 404),
+        ("PUT", "/1.0/images", 501),
+        ("OPTIONS", "/1.0/images", 200),
+        ("OPTIONS", "/nowhere", 200),
+    ];
+    for (method, path, status) in requests {
+        let answer = ask(&daemon, method, path, "https://page.example");
+        assert_eq!((answer.status, told(&answer)), (status, expected), "{path}");
+        let without = daemon.send(&Request::new(method, path));
+        assert_eq!(told(&without), [None; 4], "{method} {path}");
+    }
+    let refused = ask(&stranger, "PUT", "/1.0", "https://page.example");
+    assert_eq!((refused.status, told(&refused)), (403, expected));
+    let empty = ask(&daemon, "GET", "/1.0", "");
+    assert_eq!(told(&empty), [None; 4]);
+}
+
+#[test]
+fn credentials_are_allowed_to_whoever_asks() {
+    let daemon = Lximaged::start();
+    let allowed = |value: &str| {
+        let config = json!({"config": {"core.https_allowed_credentials": value}});
+        daemon.patch("/1.0", &config).is_done();
+        told(&daemon.get("/1.0/images"))[3].map(str::to_owned)
+    };
+    assert_eq!(allowed("1").as_deref(), Some("true"));
+    assert_eq!(allowed("false"), None);
+}
+
+#[test]
+fn a_setting_that_is_no_header_is_not_sent() {
+    let daemon = Lximaged::start();
+    let config = json!({"config": {"core.https_allowed_origin": "a\r\nX-Injected: 1"}});
+    daemon.patch("/1.0", &config).is_done();
+    let answer = ask(&daemon, "GET", "/1.0/images", "https://page.example");
+    assert_eq!((answer.status, told(&answer)), (200, [None; 4]));
+    assert_eq!(answer.header("x-injected"), None);
+}
