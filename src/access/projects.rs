@@ -83,8 +83,8 @@ impl Projects {
         let row = find(&mut session, name)
             .await
             .context("Fetch project database object")?;
-        let images = db::images::list(&mut session, row.id).await?;
-        let used: i64 = images.iter().map(|image| image.size_bytes).sum();
+        let used = db::images::total_bytes(&mut session, row.id).await?;
+        let used = i64::try_from(used).unwrap_or(i64::MAX);
         let names = [
             "containers",
             "cpu",
@@ -168,6 +168,18 @@ impl Projects {
             (false, Some(profile)) => profiles::delete(session, profile.id).await,
             _ => Ok(()),
         }
+    }
+
+    /// Whether a project has nothing in it but its default profile and images that are only
+    /// cached. One that is not there may not.
+    pub(crate) async fn may_be_removed(&self, name: &str) -> Result<bool> {
+        let mut session = self.db.read().await?;
+        let Some(row) = projects::find(&mut session, name).await? else {
+            return Ok(false);
+        };
+        let mut contents = contents_of(&mut session, row.id).await?;
+        contents.images.retain(|(_, cached)| !cached);
+        Ok(name != DEFAULT && contents.is_empty())
     }
 
     /// Removes a project that has nothing in it but its default profile.

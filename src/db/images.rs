@@ -76,6 +76,10 @@ statements! {
         WHERE project_id = $1 AND fingerprint >= $2 AND fingerprint < $3 AND public >= $5
         ORDER BY fingerprint
         LIMIT $4";
+    TOTAL_BYTES: 1 = "
+        SELECT CAST(COALESCE(SUM(size), 0) AS INTEGER)
+        FROM images
+        WHERE project_id = $1";
     FINGERPRINTS: 2 = "
         SELECT fingerprint
         FROM images
@@ -174,6 +178,15 @@ pub(crate) async fn fingerprints(
 ) -> Result<Vec<String>> {
     let args = [project.into(), only_public.into()];
     FINGERPRINTS.all(session, args, |row| column(row, 0)).await
+}
+
+/// The bytes of all images of a project.
+pub(crate) async fn total_bytes(session: &mut Session, project: ProjectId) -> Result<u64> {
+    let read = |row: &SqliteRow| column::<i64>(row, 0);
+    let total = TOTAL_BYTES
+        .optional(session, [project.into()], read)
+        .await?;
+    Ok(total.unwrap_or_default().unsigned_abs())
 }
 
 /// A project's image with this fingerprint.

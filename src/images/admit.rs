@@ -7,7 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Event, Images};
+use super::{
+    Event, Images,
+    budget::{self, Claim},
+};
 use crate::{
     access::Scope,
     api::{Timestamp, objects::Requestor},
@@ -47,6 +50,8 @@ pub(crate) struct Candidate {
     pub(crate) last_used_at: Timestamp,
     /// Where it was downloaded from.
     pub(crate) source: Option<SourceRow>,
+    /// The room it took of its project's limit, if there is one.
+    pub(crate) claim: Option<Claim>,
 }
 
 impl Images {
@@ -67,6 +72,7 @@ impl Images {
             staged,
             kind,
             source,
+            claim,
             ..
         } = candidate;
         let (fingerprint, layout) = (staged.fingerprint().clone(), staged.layout());
@@ -79,6 +85,9 @@ impl Images {
         let recorded = self.record(scope, &row, source.as_ref(), layout, placed.is_some());
         self.settle(&fingerprint, recorded.await, placed).await?;
         drop(held);
+        if let Some(claim) = claim {
+            claim.settle();
+        }
 
         let (path, details) = (
             format!("/1.0/images/{fingerprint}"),
@@ -138,6 +147,7 @@ impl Images {
         is_new_blob: bool,
     ) -> Result<Transaction> {
         let mut transaction = self.db.write().await?;
+        budget::check(&mut transaction, scope, row.size_bytes).await?;
         if is_new_blob {
             blobs::insert(&mut transaction, &row.fingerprint, &layout).await?;
         }

@@ -2,10 +2,12 @@
 //!
 //! Every way in ends at [`Images::admit`]: bytes become an image there and nowhere else.
 //! [`upload`] receives bytes from clients, [`query`] answers what there is, [`edit`], [`alias`]
-//! and [`remove`] change it, [`export`] hands the files out, [`secret`] lets others fetch them.
+//! and [`remove`] change it, [`export`] hands the files out, [`secret`] lets others fetch them,
+//! [`budget`] says how much a project may have.
 
 mod admit;
 mod alias;
+mod budget;
 mod edit;
 mod export;
 mod query;
@@ -16,6 +18,7 @@ mod upload;
 
 pub(crate) use crate::store::Part;
 pub(crate) use alias::AliasPatch;
+use budget::Budgets;
 pub(crate) use edit::{ImagePatch, set_last_used};
 pub(crate) use export::{Exported, ExportedPart};
 pub(crate) use query::Visibility;
@@ -41,6 +44,7 @@ pub(crate) struct Images {
     tasks: Tasks,
     operations: Operations,
     clock: Clock,
+    budgets: Budgets,
 }
 
 impl Images {
@@ -58,6 +62,7 @@ impl Images {
             tasks,
             operations,
             clock,
+            budgets: Budgets::default(),
         }
     }
 

@@ -38,6 +38,29 @@ impl Images {
         }))
     }
 
+    /// Deletes the images of a project that are only cached, when it has no others: then they are
+    /// not what keeps it from being removed.
+    ///
+    /// # Errors
+    ///
+    /// When an image cannot be deleted. A project that is not there has none.
+    pub(crate) async fn forget_cached(&self, project: &str, requestor: &Requestor) -> Result<()> {
+        let Ok(scope) = self.scope(project).await else {
+            return Ok(());
+        };
+        if scope.images != scope.project.id {
+            return Ok(());
+        }
+        let rows = db::images::list(&mut *self.db.read().await?, scope.images).await?;
+        if !rows.iter().all(|row| row.cached) {
+            return Ok(());
+        }
+        for row in &rows {
+            self.delete_now(&scope, row, Some(requestor)).await?;
+        }
+        Ok(())
+    }
+
     /// Deletes an image of a project, and its files when no other project has it.
     async fn delete_now(
         &self,

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, pin::Pin};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::{Images, admit::Candidate};
+use super::{Images, admit::Candidate, budget::Claim};
 use crate::{
     access::Scope,
     api::{
@@ -64,6 +64,7 @@ pub(crate) struct RootPart {
 /// An upload being received. Dropped before [`Intake::finish`], it leaves nothing.
 pub(crate) struct Intake {
     pieces: mpsc::Sender<Piece>,
+    claim: Option<Claim>,
     worker: Pin<Box<dyn Future<Output = Result<Staged>> + Send>>,
     root: Option<RootPart>,
     /// Why the body is no image, when it cannot even be taken apart.
@@ -77,15 +78,17 @@ enum Piece {
 }
 
 impl Images {
-    /// Begins to receive an upload.
-    pub(crate) fn receive(&self) -> Result<Intake> {
-        let incoming = self.store.receive(u64::MAX)?;
+    /// Begins to receive an upload into a project.
+    pub(crate) async fn receive(&self, scope: &Scope) -> Result<Intake> {
+        let claim = self.claim(scope).await?;
+        let incoming = self.store.receive()?;
         let (pieces, receiver) = mpsc::channel(QUEUE);
         let worker = self
             .tasks
             .start_blocking(move || write_all(incoming, receiver));
         Ok(Intake {
             pieces,
+            claim,
             worker: Box::pin(worker),
             root: None,
             refused: None,
@@ -124,7 +127,7 @@ impl Images {
         operation: &Operation,
     ) -> Result<()> {
         let root = intake.root.clone();
-        let staged = intake.finish().await?;
+        let (staged, claim) = intake.finish().await?;
         check_fingerprint(&staged, request.expected_fingerprint.as_deref())?;
         let (staged, kind, metadata) = self.inspect(staged, root.clone()).await?;
 
@@ -135,7 +138,8 @@ impl Images {
             .as_ref()
             .map(|grant| grant.aliases.clone())
             .unwrap_or_default();
-        let candidate = candidate(staged, kind, metadata, request, root)?;
+        let mut candidate = candidate(staged, kind, metadata, request, root)?;
+        candidate.claim = claim;
         identify(operation, fingerprint.as_str(), size_bytes);
         self.admit(scope, candidate, operation.requestor()).await?;
         self.add_aliases(scope, &fingerprint, &aliases, operation.requestor())
@@ -170,7 +174,14 @@ impl Intake {
     }
 
     /// Appends to the file begun last. Waits when the disk is slower than the sender.
+    ///
+    /// # Errors
+    ///
+    /// LXD's text when the project has no room for so much; what the disk says.
     pub(crate) async fn push(&mut self, bytes: Bytes) -> Result<()> {
+        if let Some(claim) = &mut self.claim {
+            claim.take(bytes.len() as u64)?;
+        }
         self.send(Piece::Bytes(bytes)).await
     }
 
@@ -179,9 +190,9 @@ impl Intake {
         self.root = Some(root);
     }
 
-    /// Whether the disk, not the sender, is the trouble.
+    /// Whether the disk or the project's limit, not the sender, is the trouble.
     pub(crate) fn has_failed(&self) -> bool {
-        self.pieces.is_closed()
+        self.pieces.is_closed() || self.claim.as_ref().is_some_and(Claim::was_exceeded)
     }
 
     /// The body is no image; the operation is to say so.
@@ -201,12 +212,12 @@ impl Intake {
     }
 
     /// Everything has arrived: the files, durable in staging.
-    async fn finish(mut self) -> Result<Staged> {
+    async fn finish(mut self) -> Result<(Staged, Option<Claim>)> {
         if let Some(error) = self.refused.take() {
             return Err(error);
         }
         self.send(Piece::End).await?;
-        self.worker.await
+        Ok((self.worker.await?, self.claim))
     }
 }
 
@@ -266,6 +277,7 @@ fn candidate(
         expires_at: Timestamp::from_unix(metadata.expiry_date).ok_or_else(out_of_range)?,
         last_used_at: Timestamp::ZERO,
         source: None,
+        claim: None,
     };
     if let Some(grant) = request.grant {
         candidate.properties = grant.properties;

@@ -72,13 +72,11 @@ pub(crate) struct Incoming {
     directory: StagingDirectory,
     digest: Digest,
     parts: Vec<(Part, File, u64)>,
-    received_bytes: u64,
-    budget_bytes: u64,
 }
 
 impl Store {
-    /// Begins to receive an image of at most `budget_bytes`.
-    pub(crate) fn receive(&self, budget_bytes: u64) -> Result<Incoming> {
+    /// Begins to receive an image.
+    pub(crate) fn receive(&self) -> Result<Incoming> {
         let path = self.staging.join(uuid::Uuid::new_v4().to_string());
         private_directory(&path)?;
         Ok(Incoming {
@@ -88,8 +86,6 @@ impl Store {
             },
             digest: Digest::start()?,
             parts: Vec::new(),
-            received_bytes: 0,
-            budget_bytes,
         })
     }
 }
@@ -111,16 +107,9 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// LXD's text once the budget would be passed; the system's reason when writing fails.
+    /// The system's reason when writing fails.
     pub(crate) fn write(&mut self, bytes: Bytes) -> Result<()> {
         let length = bytes.len() as u64;
-        self.received_bytes = self.received_bytes.saturating_add(length);
-        if self.received_bytes > self.budget_bytes {
-            let (reached, quota) = (self.received_bytes, self.budget_bytes);
-            return Err(Error::failed(format!(
-                "reached {reached} bytes, exceeding quota of {quota}"
-            )));
-        }
         let Some((_, file, size_bytes)) = self.parts.last_mut() else {
             return Err(Error::failed("No image file was begun"));
         };

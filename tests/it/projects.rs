@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Lximaged, Request, image_api::fingerprint_of, images};
+use crate::support::{Lximaged, Request, beyond_lxd, image_api::fingerprint_of, images};
 
 #[test]
 fn the_default_project_is_there() {
@@ -168,4 +168,37 @@ fn the_state_of_a_project_is_told() {
     let daemon = Lximaged::start();
     let state = daemon.get("/1.0/projects/default/state").metadata().clone();
     assert_eq!(state["resources"]["disk"], json!({"Limit": -1, "Usage": 0}));
+}
+
+#[test]
+fn a_project_whose_images_are_only_cached_can_be_deleted() {
+    if !beyond_lxd("it takes them for contents") {
+        return;
+    }
+    let mut daemon = Lximaged::start();
+    for name in ["p1", "p2"] {
+        let answer = daemon.post("/1.0/projects", &json!({ "name": name }));
+        assert_eq!(answer.status, 201);
+    }
+    let import = |daemon: &Lximaged, project: &str, marker: &str| {
+        let path = format!("/1.0/images?project={project}");
+        let request = Request::new("POST", &path).body(images::container(marker));
+        fingerprint_of(&daemon.finished(&daemon.send(&request)))
+    };
+    let shared = import(&daemon, "p1", "a");
+    import(&daemon, "p1", "b");
+    import(&daemon, "default", "a");
+    import(&daemon, "p2", "c");
+    daemon.stop();
+    daemon.edit_database("UPDATE images SET cached = 1 WHERE project_id = (SELECT id FROM projects WHERE name = 'p1')");
+    daemon.boot();
+    daemon.delete("/1.0/projects/p1").is_done();
+    daemon
+        .get("/1.0/projects/p1")
+        .is_error(404, "Project not found");
+    assert_eq!(daemon.images("default")[0]["fingerprint"], shared.as_str());
+    assert_eq!(daemon.export(&shared).files.len(), 1);
+    let text = "Only empty projects can be removed";
+    daemon.delete("/1.0/projects/p2").is_error(500, text);
+    assert_eq!(daemon.images("p2").len(), 1);
 }

@@ -82,10 +82,11 @@ pub(crate) async fn rename(mut call: Call) -> Result<Answer> {
 
 /// DELETE.
 pub(crate) async fn delete(call: Call) -> Result<Answer> {
-    call.services
-        .projects
-        .delete(call.segment(0), call.requestor())
-        .await?;
+    let (services, name, requestor) = (&call.services, call.segment(0), call.requestor());
+    if services.projects.may_be_removed(name).await? {
+        services.images.forget_cached(name, &requestor).await?;
+    }
+    services.projects.delete(name, requestor).await?;
     Ok(Answer::done())
 }
 

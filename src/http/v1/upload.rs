@@ -56,7 +56,7 @@ pub(crate) async fn post(mut call: Call) -> Result<Answer> {
         Begun::Json(source) => return from_json(&call, &scope, &source),
         Begun::Image(first) => stream::iter(first.map(Ok)).chain(body),
     };
-    let mut intake = images.receive()?;
+    let mut intake = images.receive(&scope).await?;
     let content_type = content_type.as_ref().map_or(&[][..], HeaderValue::as_bytes);
     receive(&mut intake, content_type, rest).await?;
     Ok(Answer::operation(images.upload(

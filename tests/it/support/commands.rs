@@ -37,6 +37,18 @@ impl Lximaged {
         command
     }
 
+    /// Runs a statement on the database of a daemon that does not run.
+    #[track_caller]
+    pub(crate) fn edit_database(&self, statement: &str) {
+        let script =
+            "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as db: db.execute(sys.argv[2])";
+        let database = self.dir().join("database/lximaged.db");
+        let mut command = Command::new("python3");
+        command.args(["-c", script]).arg(database).arg(statement);
+        let said = said(&mut command, "python3");
+        assert!(said.success, "{}", said.err);
+    }
+
     /// Runs `lxc`, which must succeed, and gives its output.
     #[track_caller]
     pub(crate) fn lxc(&self, args: &[&str]) -> String {
