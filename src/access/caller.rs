@@ -55,6 +55,14 @@ impl Caller {
         }
     }
 
+    /// Callers with the same view are shown the same things.
+    pub(crate) fn view(&self) -> &'static str {
+        match self.trust {
+            Trust::Full => "trusted",
+            Trust::None => "",
+        }
+    }
+
     /// A caller over the network, with the fingerprint of the certificate it showed, if any.
     pub(crate) fn network(address: String, certificate_fingerprint: Option<String>) -> Self {
         let username = certificate_fingerprint.unwrap_or_default();

@@ -92,7 +92,7 @@ async fn serve(options: Options) -> Result<()> {
     let images = Images::new(db.clone(), store, tasks.clone(), operations.clone(), clock);
     images.recover().await?;
 
-    let listening = https.clone();
+    let (listening, versioned) = (https.clone(), db.clone());
     let services = Arc::new(Services {
         images,
         projects: Projects::new(db.clone(), operations.clone()),
@@ -103,6 +103,8 @@ async fn serve(options: Options) -> Result<()> {
         tasks: tasks.clone(),
         facts: facts::find_out(),
         identity: identity.clone(),
+        lasting: http::Lasting::default(),
+        version: Arc::new(move || versioned.version()),
         addresses: Arc::new(move || address::shown(&listening.addresses())),
     });
     let app = router.get_or_init(|| http::router(&services)).clone();

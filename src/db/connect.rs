@@ -16,6 +16,7 @@ use sqlx::{
 };
 
 use super::{
+    changes::Changes,
     reserve::Reserve,
     sql::{failure, statements},
 };
@@ -29,13 +30,17 @@ pub(crate) type Session = SqliteConnection;
 /// Its connection is closed then rather than used again: after some failures, such as a full
 /// disk, SQLite has rolled back by itself, and what a connection believes is not to be trusted.
 #[derive(Debug)]
-pub(crate) struct Transaction(Option<PoolConnection<Sqlite>>);
+pub(crate) struct Transaction {
+    /// Taken by the commit.
+    connection: Option<PoolConnection<Sqlite>>,
+    changes: Changes,
+}
 
 impl Deref for Transaction {
     type Target = Session;
 
     fn deref(&self) -> &Session {
-        self.0
+        self.connection
             .as_ref()
             .expect("the connection is there until the commit takes it")
     }
@@ -43,7 +48,7 @@ impl Deref for Transaction {
 
 impl DerefMut for Transaction {
     fn deref_mut(&mut self) -> &mut Session {
-        self.0
+        self.connection
             .as_mut()
             .expect("the connection is there until the commit takes it")
     }
@@ -51,7 +56,7 @@ impl DerefMut for Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        if let Some(connection) = &mut self.0 {
+        if let Some(connection) = &mut self.connection {
             connection.close_on_drop();
         }
     }
@@ -62,6 +67,10 @@ const READERS: u32 = 8;
 
 /// How long a request waits for a connection before it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many rows a query may be ahead of its reader: with few, long lists pass most of their time
+/// switching between the two.
+const ROW_BUFFER: usize = 4096;
 
 /// The schema, oldest first. A released migration never changes.
 const MIGRATIONS: &[(i64, &str, &str)] = &[(
@@ -84,6 +93,7 @@ pub(crate) struct Db {
     readers: SqlitePool,
     writer: SqlitePool,
     reserve: Reserve,
+    changes: Changes,
 }
 
 impl Db {
@@ -118,6 +128,7 @@ impl Db {
             readers,
             writer,
             reserve,
+            changes: Changes::beside(path),
         })
     }
 
@@ -132,14 +143,33 @@ impl Db {
         let mut connection = self.writer.acquire().await.map_err(failure)?;
         // A transaction that began as a reader could fail when it first writes.
         BEGIN.run(&mut connection, []).await?;
-        Ok(Transaction(Some(connection)))
+        Ok(Transaction {
+            connection: Some(connection),
+            changes: self.changes.clone(),
+        })
     }
 
     /// Makes a transaction durable.
+    ///
+    /// # Errors
+    ///
+    /// When it certainly is not, or may not be.
     pub(crate) async fn commit(mut transaction: Transaction) -> Result<()> {
-        COMMIT.run(&mut transaction, []).await?;
-        transaction.0 = None;
+        let committed = COMMIT.run(&mut transaction, []).await;
+        transaction.changes.count();
+        committed?;
+        transaction.connection = None;
         Ok(())
+    }
+
+    /// The state of the database: other numbers after each change, by whomever.
+    pub(crate) fn version(&self) -> (u64, u64) {
+        self.changes.version()
+    }
+
+    /// Tells the daemon that has this database open that another process changed it.
+    pub(crate) fn tell_others(&self) -> Result<()> {
+        self.changes.tell_others()
     }
 
     /// Space kept back for deletions while the disk is full.
@@ -162,6 +192,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(PATIENCE)
+        .row_buffer_size(ROW_BUFFER)
         .disable_statement_logging()
 }
 

@@ -7,6 +7,7 @@
 //! Deliberately absent: queries in loops over rows, SQL put together from text, and an
 //! abstraction over databases. The statements keep to what `PostgreSQL` accepts too.
 
+mod changes;
 mod connect;
 mod reserve;
 mod sql;

@@ -4,8 +4,10 @@ use axum::{
     body::Body,
     http::{HeaderValue, Response, StatusCode, header},
 };
+use bytes::Bytes;
 use serde::Serialize;
 
+use super::lasting::Kept;
 use crate::{
     api::{json, objects::OperationObject},
     error::{Error, Kind, Result},
@@ -13,13 +15,8 @@ use crate::{
 
 /// What a handler returns.
 pub(crate) enum Answer {
-    /// Something to read: its JSON, and its `ETag`.
-    Sync {
-        /// The metadata of the envelope.
-        metadata: Vec<u8>,
-        /// What a client may send back as `If-Match`.
-        etag: Option<String>,
-    },
+    /// Something to read.
+    Sync(Kept),
     /// Something was made, at this URL.
     Created(String),
     /// An operation was begun.
@@ -31,26 +28,26 @@ pub(crate) enum Answer {
 impl Answer {
     /// Something to read.
     pub(crate) fn sync(value: &impl Serialize) -> Result<Self> {
-        Ok(Self::Sync {
-            metadata: to_json(value)?,
+        Ok(Self::Sync(Kept {
+            body: enveloped(value)?,
             etag: None,
-        })
+        }))
     }
 
     /// Something to read that can be edited: `tagged` is what its `ETag` is made from.
     pub(crate) fn tagged(value: &impl Serialize, tagged: &impl Serialize) -> Result<Self> {
-        Ok(Self::Sync {
-            metadata: to_json(value)?,
+        Ok(Self::Sync(Kept {
+            body: enveloped(value)?,
             etag: Some(json::etag(tagged)),
-        })
+        }))
     }
 
     /// Done; there is nothing to return.
     pub(crate) fn done() -> Self {
-        Self::Sync {
-            metadata: b"{}".to_vec(),
+        Self::Sync(Kept {
+            body: [SUCCESS, b"{}}\n"].concat().into(),
             etag: None,
-        }
+        })
     }
 
     /// An operation was begun.
@@ -61,7 +58,7 @@ impl Answer {
     /// The response on the wire.
     pub(crate) fn render(self) -> Response<Body> {
         match self {
-            Self::Sync { metadata, etag } => sync(&metadata, etag),
+            Self::Sync(kept) => sync(kept),
             Self::Created(location) => created(&location),
             Self::Async(operation) => accepted(&operation),
             Self::Raw(response) => response,
@@ -71,10 +68,20 @@ impl Answer {
 
 const SUCCESS: &[u8] = br#"{"type":"sync","status":"Success","status_code":200,"operation":"","error_code":0,"error":"","metadata":"#;
 
-fn sync(metadata: &[u8], etag: Option<String>) -> Response<Body> {
-    let body = [SUCCESS, metadata, b"}\n"].concat();
-    let mut response = json_response(StatusCode::OK, body);
-    let etag = etag.and_then(|etag| HeaderValue::from_str(&format!("\"{etag}\"")).ok());
+/// The whole body of an answer to something that can be read.
+fn enveloped(value: &impl Serialize) -> Result<Bytes> {
+    let mut body = SUCCESS.to_vec();
+    serde_json::to_writer(&mut body, value)
+        .map_err(|error| Error::internal("Failed to write the answer", error))?;
+    body.extend(b"}\n");
+    Ok(body.into())
+}
+
+fn sync(kept: Kept) -> Response<Body> {
+    let mut response = json_response(StatusCode::OK, kept.body);
+    let etag = kept
+        .etag
+        .and_then(|etag| HeaderValue::from_str(&format!("\"{etag}\"")).ok());
     if let Some(etag) = etag {
         response.headers_mut().insert(header::ETAG, etag);
     }
@@ -154,8 +161,8 @@ fn status_of(kind: Kind) -> StatusCode {
     }
 }
 
-fn json_response(status: StatusCode, body: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
+fn json_response(status: StatusCode, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);

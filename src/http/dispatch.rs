@@ -17,6 +17,7 @@ use super::{
     answer::{Answer, failure},
     call::Call,
     cors,
+    lasting::Key,
     peer::Peer,
     routes::{ROUTES, Route},
     unread::Unread,
@@ -93,12 +94,41 @@ async fn answer(
     let segments = segments(&mut parts).await?;
     let is_change = !matches!(parts.method, Method::GET | Method::HEAD);
     let tasks = services.tasks.clone();
-    let call = Call::new(services, caller, parts, body, segments);
+    let lasting = route.lasting.then(|| key(&caller, &parts)).flatten();
+    let call = Call::new(Arc::clone(&services), caller, parts, body, segments);
     if is_change {
         return tasks.run_to_end("request", (route.handler)(call)).await;
     }
+    let Some(key) = lasting else {
+        return run(route, call).await;
+    };
+    let version = (services.version)();
+    if let Some(kept) = services.lasting.find(version, &key) {
+        return Ok(Answer::Sync(kept));
+    }
+    let answer = run(route, call).await?;
+    if let Answer::Sync(kept) = &answer {
+        services.lasting.keep(version, key, kept.clone());
+    }
+    Ok(answer)
+}
+
+async fn run(route: &Route, call: Call) -> Result<Answer> {
     let handled = AssertUnwindSafe((route.handler)(call)).catch_unwind().await;
     handled.unwrap_or_else(|_| Err(Error::failed("Internal error")))
+}
+
+/// By what a lasting answer is found again. A secret is used up by each question.
+fn key(caller: &Caller, parts: &Parts) -> Option<Key> {
+    let query = parts.uri.query().unwrap_or_default();
+    let has_secret = query.split('&').any(|pair| pair.starts_with("secret"));
+    (!has_secret).then(|| Key {
+        view: caller.view().to_owned(),
+        target: parts
+            .uri
+            .path_and_query()
+            .map_or_else(String::new, ToString::to_string),
+    })
 }
 
 fn caller(parts: &Parts) -> Caller {

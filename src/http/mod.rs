@@ -10,6 +10,7 @@ mod cors;
 mod dispatch;
 mod events;
 mod files;
+mod lasting;
 mod multipart;
 mod peer;
 mod routes;
@@ -19,6 +20,7 @@ mod unread;
 mod v1;
 
 pub(crate) use dispatch::router;
+pub(crate) use lasting::{Lasting, Version};
 pub(crate) use routes::ROUTES;
 
 use std::sync::Arc;
@@ -52,6 +54,10 @@ pub(crate) struct Services {
     pub(crate) facts: Facts,
     /// The certificate it serves with.
     pub(crate) identity: tls::Identity,
+    /// Answers that last until that changes.
+    pub(crate) lasting: Lasting,
+    /// The state of the database; asked anew each time.
+    pub(crate) version: Arc<dyn Fn() -> Version + Send + Sync>,
     /// Where it listens; asked anew each time, because that changes.
     pub(crate) addresses: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
 }

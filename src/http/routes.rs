@@ -24,10 +24,13 @@ pub(crate) struct Route {
     pub(crate) access: Access,
     /// What answers.
     pub(crate) handler: Handler,
+    /// Whether the answer lasts until the database changes: it depends on nothing else but the
+    /// caller's view and the target.
+    pub(crate) lasting: bool,
 }
 
 macro_rules! routes {
-    ($($method:ident $path:literal $access:ident $($handler:ident)::+;)+) => {
+    ($($method:ident $path:literal $access:ident $($handler:ident)::+ $($lasting:ident)?;)+) => {
         /// The table.
         pub(crate) const ROUTES: &[Route] = &[$(
             Route {
@@ -35,6 +38,7 @@ macro_rules! routes {
                 path: $path,
                 access: $access,
                 handler: |call| Box::pin($($handler)::+(call)),
+                lasting: !stringify!($($lasting)?).is_empty(),
             },
         )+];
     };
@@ -48,9 +52,9 @@ routes! {
     PATCH "/1.0" Admin v1::server::patch;
     GET "/1.0/events" Trusted v1::events::listen;
 
-    GET "/1.0/images" Anyone v1::images::list;
+    GET "/1.0/images" Anyone v1::images::list lasting;
     POST "/1.0/images" Anyone v1::upload::post;
-    GET "/1.0/images/{fingerprint}" Anyone v1::images::get;
+    GET "/1.0/images/{fingerprint}" Anyone v1::images::get lasting;
     PUT "/1.0/images/{fingerprint}" Trusted v1::images::put;
     PATCH "/1.0/images/{fingerprint}" Trusted v1::images::patch;
     DELETE "/1.0/images/{fingerprint}" Trusted v1::images::delete;
@@ -58,10 +62,10 @@ routes! {
     HEAD "/1.0/images/{fingerprint}/export" Anyone v1::images::export;
     POST "/1.0/images/{fingerprint}/secret" Trusted v1::images::secret;
 
-    GET "/1.0/images/aliases" Trusted v1::aliases::list;
+    GET "/1.0/images/aliases" Trusted v1::aliases::list lasting;
     POST "/1.0/images/aliases" Trusted v1::aliases::create;
-    GET "/1.0/images/aliases/" Anyone v1::aliases::get;
-    GET "/1.0/images/aliases/{*name}" Anyone v1::aliases::get;
+    GET "/1.0/images/aliases/" Anyone v1::aliases::get lasting;
+    GET "/1.0/images/aliases/{*name}" Anyone v1::aliases::get lasting;
     PUT "/1.0/images/aliases/{*name}" Trusted v1::aliases::put;
     PATCH "/1.0/images/aliases/{*name}" Trusted v1::aliases::patch;
     POST "/1.0/images/aliases/{*name}" Trusted v1::aliases::rename;
@@ -73,26 +77,26 @@ routes! {
     GET "/1.0/operations/{id}/wait" Anyone v1::operations::wait;
     GET "/1.0/operations/{id}/websocket" Anyone v1::operations::websocket;
 
-    GET "/1.0/projects" Trusted v1::projects::list;
+    GET "/1.0/projects" Trusted v1::projects::list lasting;
     POST "/1.0/projects" Admin v1::projects::create;
-    GET "/1.0/projects/{name}" Trusted v1::projects::get;
+    GET "/1.0/projects/{name}" Trusted v1::projects::get lasting;
     PUT "/1.0/projects/{name}" Admin v1::projects::put;
     PATCH "/1.0/projects/{name}" Admin v1::projects::patch;
     POST "/1.0/projects/{name}" Admin v1::projects::rename;
     DELETE "/1.0/projects/{name}" Admin v1::projects::delete;
     GET "/1.0/projects/{name}/state" Trusted v1::projects::state;
 
-    GET "/1.0/profiles" Trusted v1::profiles::list;
+    GET "/1.0/profiles" Trusted v1::profiles::list lasting;
     POST "/1.0/profiles" Trusted v1::profiles::create;
-    GET "/1.0/profiles/{name}" Trusted v1::profiles::get;
+    GET "/1.0/profiles/{name}" Trusted v1::profiles::get lasting;
     PUT "/1.0/profiles/{name}" Trusted v1::profiles::put;
     PATCH "/1.0/profiles/{name}" Trusted v1::profiles::patch;
     POST "/1.0/profiles/{name}" Trusted v1::profiles::rename;
     DELETE "/1.0/profiles/{name}" Trusted v1::profiles::delete;
 
-    GET "/1.0/storage-pools" Trusted v1::storage::list;
+    GET "/1.0/storage-pools" Trusted v1::storage::list lasting;
     POST "/1.0/storage-pools" Admin v1::storage::create;
-    GET "/1.0/storage-pools/{name}" Trusted v1::storage::get;
+    GET "/1.0/storage-pools/{name}" Trusted v1::storage::get lasting;
     PUT "/1.0/storage-pools/{name}" Admin v1::storage::put;
     PATCH "/1.0/storage-pools/{name}" Admin v1::storage::patch;
     DELETE "/1.0/storage-pools/{name}" Admin v1::storage::delete;

@@ -110,7 +110,8 @@ impl Images {
     }
 }
 
-/// Sets when an instance was last made from an image.
+/// Sets when an instance was last made from an image, in the database of a daemon that may be
+/// running.
 pub(crate) async fn set_last_used(
     db: &Db,
     project: &str,
@@ -128,7 +129,8 @@ pub(crate) async fn set_last_used(
     if !found {
         return Err(query::not_found());
     }
-    Db::commit(transaction).await
+    Db::commit(transaction).await?;
+    db.tell_others()
 }
 
 /// Stored properties.

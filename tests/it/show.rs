@@ -307,3 +307,46 @@ fn projects_see_their_own_images() {
     let path = format!("/1.0/images/{found}?project=p1");
     daemon.get(&path).is_error(404, "Image not found");
 }
+
+#[test]
+fn what_was_read_is_read_anew_after_each_change() {
+    let daemon = Lximaged::start();
+    let stranger = Lximaged::anonymous(daemon.listen());
+    let read = || daemon.get("/1.0/images?recursion=1").metadata().clone();
+    assert_eq!(read(), json!([]));
+    assert_eq!(stranger.get("/1.0/images").metadata(), &json!([]));
+    let found = daemon.import(&images::container("a"));
+    assert_eq!(read()[0]["fingerprint"], found.as_str());
+    assert_eq!(stranger.get("/1.0/images").metadata(), &json!([]));
+    let path = format!("/1.0/images/{found}");
+    for release in ["one", "two"] {
+        let body = json!({"properties": {"release": release}, "public": release == "two"});
+        daemon.patch(&path, &body).is_done();
+        assert_eq!(read()[0]["properties"]["release"], release);
+        assert_eq!(daemon.image(&found)["properties"]["release"], release);
+    }
+    assert_eq!(stranger.get("/1.0/images").metadata(), &json!([path]));
+    daemon.alias("name", &found);
+    assert_eq!(read()[0]["aliases"][0]["name"], "name");
+    daemon.finished(&daemon.delete(&path));
+    assert_eq!(read(), json!([]));
+    daemon.get(&path).is_error(404, "Image not found");
+}
+
+#[test]
+fn a_change_by_another_process_is_seen_at_once() {
+    if !beyond_lxd("it has no such command") {
+        return;
+    }
+    let daemon = Lximaged::start();
+    let found = daemon.import(&images::container("a"));
+    for day in ["2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z"] {
+        daemon.image(&found);
+        let output = daemon
+            .command(&["debug", "set-last-used", &found, day])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(daemon.image(&found)["last_used_at"], day);
+    }
+}
