@@ -1,7 +1,7 @@
 //! Reading on through metadata, from one block into the next.
 
 use std::{
-    io::{self, Read, Seek},
+    io::{self, Read},
     ops::Range,
 };
 
@@ -19,8 +19,8 @@ pub(super) struct Cursor {
 
 impl Cursor {
     /// The place `offset` bytes into what is in the block at `block` of a table.
-    pub(super) fn new<R: Read + Seek>(
-        disk: &mut Disk<R>,
+    pub(super) fn new(
+        disk: &mut Disk<'_>,
         table: &Range<u64>,
         block: u64,
         offset: u16,
@@ -42,21 +42,14 @@ impl Cursor {
     }
 
     /// The next `N` bytes.
-    pub(super) fn read<const N: usize, R: Read + Seek>(
-        &mut self,
-        disk: &mut Disk<R>,
-    ) -> io::Result<[u8; N]> {
+    pub(super) fn read<const N: usize>(&mut self, disk: &mut Disk<'_>) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.fill(disk, &mut bytes)?;
         Ok(bytes)
     }
 
     /// The next bytes, as many as there is room for.
-    pub(super) fn fill<R: Read + Seek>(
-        &mut self,
-        disk: &mut Disk<R>,
-        mut room: &mut [u8],
-    ) -> io::Result<()> {
+    pub(super) fn fill(&mut self, disk: &mut Disk<'_>, mut room: &mut [u8]) -> io::Result<()> {
         while !room.is_empty() {
             let mut rest = self.block.get(self.offset..).unwrap_or_default();
             let count = rest.read(room)?;

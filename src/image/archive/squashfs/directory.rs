@@ -1,6 +1,6 @@
 //! Directories: lists of names, in order.
 
-use std::io::{self, Read, Seek};
+use std::io;
 
 use super::{Squashfs, cursor::Cursor, fields::Fields, malformed};
 use crate::image::archive::header::Kind;
@@ -45,10 +45,7 @@ pub(super) struct Listing {
 
 impl Listing {
     /// The beginning of a directory.
-    pub(super) fn new<R: Read + Seek>(
-        image: &mut Squashfs<R>,
-        directory: &Directory,
-    ) -> io::Result<Self> {
+    pub(super) fn new(image: &mut Squashfs<'_>, directory: &Directory) -> io::Result<Self> {
         let rest_bytes = directory.size_bytes.saturating_sub(EXTRA_BYTES);
         if rest_bytes > MAX_LISTING_BYTES {
             return Err(malformed("a directory is too long"));
@@ -73,10 +70,7 @@ impl Listing {
     }
 
     /// The next entry.
-    pub(super) fn next<R: Read + Seek>(
-        &mut self,
-        image: &mut Squashfs<R>,
-    ) -> io::Result<Option<Entry>> {
+    pub(super) fn next(&mut self, image: &mut Squashfs<'_>) -> io::Result<Option<Entry>> {
         if self.run == 0 {
             if self.rest_bytes == 0 {
                 return Ok(None);
@@ -87,7 +81,7 @@ impl Listing {
         self.read_entry(image).map(Some)
     }
 
-    fn read_header<R: Read + Seek>(&mut self, image: &mut Squashfs<R>) -> io::Result<()> {
+    fn read_header(&mut self, image: &mut Squashfs<'_>) -> io::Result<()> {
         let mut header = [0; 12];
         self.fill(image, &mut header)?;
         let mut fields = Fields(&header);
@@ -99,7 +93,7 @@ impl Listing {
         Ok(())
     }
 
-    fn read_entry<R: Read + Seek>(&mut self, image: &mut Squashfs<R>) -> io::Result<Entry> {
+    fn read_entry(&mut self, image: &mut Squashfs<'_>) -> io::Result<Entry> {
         let mut header = [0; 8];
         self.fill(image, &mut header)?;
         let mut fields = Fields(&header);
@@ -113,11 +107,11 @@ impl Listing {
         self.fill(image, &mut name)?;
         self.check_name(&name)?;
         self.last_name.clone_from(&name);
-        Ok(Entry {
-            name,
-            kind,
-            inode: u64::from(self.inode_block) << 16 | u64::from(offset),
-        })
+        let inode = u64::from(self.inode_block) << 16 | u64::from(offset);
+        if inode == image.superblock.root_inode {
+            return Err(malformed("the root is in a directory"));
+        }
+        Ok(Entry { name, kind, inode })
     }
 
     /// Names are in order, because the kernel relies on it; so none is there twice.
@@ -131,7 +125,7 @@ impl Listing {
         Ok(())
     }
 
-    fn fill<R: Read + Seek>(&mut self, image: &mut Squashfs<R>, room: &mut [u8]) -> io::Result<()> {
+    fn fill(&mut self, image: &mut Squashfs<'_>, room: &mut [u8]) -> io::Result<()> {
         let rest = u32::try_from(room.len())
             .ok()
             .and_then(|length| self.rest_bytes.checked_sub(length));

@@ -1,11 +1,12 @@
 //! The image as blocks: nothing is read outside of it, and only so much of it.
 
 use std::{
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, SeekFrom},
     ops::Range,
 };
 
 use super::{
+    Input,
     compressor::Compressor,
     fields::Fields,
     malformed,
@@ -26,16 +27,16 @@ const METADATA_IS_PLAIN: u16 = 1 << 15;
 const DATA_IS_PLAIN: u32 = 1 << 24;
 
 /// An image and what may still be read of it.
-pub(super) struct Disk<R> {
-    input: R,
+pub(super) struct Disk<'i> {
+    input: &'i mut dyn Input,
     compressor: Compressor,
     bytes_used: u64,
     metadata_blocks: u32,
 }
 
-impl<R: Read + Seek> Disk<R> {
+impl<'i> Disk<'i> {
     /// Reads where everything is.
-    pub(super) fn open(mut input: R) -> io::Result<(Self, Superblock)> {
+    pub(super) fn open(input: &'i mut dyn Input) -> io::Result<(Self, Superblock)> {
         let file_bytes = input.seek(SeekFrom::End(0))?;
         let mut bytes = [0; SUPERBLOCK_BYTES];
         input.rewind()?;

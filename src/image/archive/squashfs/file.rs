@@ -1,6 +1,6 @@
 //! The data of files: whole blocks, and an end that may share a block with others.
 
-use std::io::{self, Read, Seek};
+use std::io;
 
 use super::{Squashfs, cursor::Cursor, disk::data_length, fields::Fields, malformed};
 
@@ -41,11 +41,7 @@ impl File {
     }
 
     /// All of it, or its first `limit` bytes if it is longer. To be called once.
-    pub(super) fn read<R: Read + Seek>(
-        &mut self,
-        image: &mut Squashfs<R>,
-        limit: u64,
-    ) -> io::Result<Vec<u8>> {
+    pub(super) fn read(&mut self, image: &mut Squashfs<'_>, limit: u64) -> io::Result<Vec<u8>> {
         let wanted = self.size_bytes.min(limit);
         let mut data = Vec::new();
         while self.offset < wanted {
@@ -58,7 +54,7 @@ impl File {
     }
 
     /// The next block of a file that has not ended; it is never empty.
-    fn next<R: Read + Seek>(&mut self, image: &mut Squashfs<R>) -> io::Result<Vec<u8>> {
+    fn next(&mut self, image: &mut Squashfs<'_>) -> io::Result<Vec<u8>> {
         let block_size = image.superblock.block_size;
         let rest = self.size_bytes - self.offset;
         let length = u32::try_from(rest).map_or(block_size, |rest| rest.min(block_size));
@@ -68,11 +64,7 @@ impl File {
         }
     }
 
-    fn block<R: Read + Seek>(
-        &mut self,
-        image: &mut Squashfs<R>,
-        length: usize,
-    ) -> io::Result<Vec<u8>> {
+    fn block(&mut self, image: &mut Squashfs<'_>, length: usize) -> io::Result<Vec<u8>> {
         let size = u32::from_le_bytes(self.sizes.read(&mut image.disk)?);
         if size == 0 {
             return Ok(vec![0; length]);
@@ -88,12 +80,7 @@ impl File {
 }
 
 /// The `length` bytes at `offset` of a fragment.
-fn tail<R: Read + Seek>(
-    image: &mut Squashfs<R>,
-    number: u32,
-    offset: u32,
-    length: u32,
-) -> io::Result<Vec<u8>> {
+fn tail(image: &mut Squashfs<'_>, number: u32, offset: u32, length: u32) -> io::Result<Vec<u8>> {
     let (start, size) = find_fragment(image, number)?;
     let limit = image.superblock.block_size as usize;
     let data = image.disk.data(start, size, limit)?;
@@ -105,7 +92,7 @@ fn tail<R: Read + Seek>(
 }
 
 /// Where a fragment is, and its length as squashfs writes it.
-fn find_fragment<R: Read + Seek>(image: &mut Squashfs<R>, number: u32) -> io::Result<(u64, u32)> {
+fn find_fragment(image: &mut Squashfs<'_>, number: u32) -> io::Result<(u64, u32)> {
     if number >= image.superblock.fragment_count {
         return Err(malformed("there is no such fragment"));
     }

@@ -1,6 +1,6 @@
 //! Inodes: what an entry is, and where its data are.
 
-use std::io::{self, Read, Seek};
+use std::io;
 
 use super::{
     Squashfs, cursor::Cursor, directory::Directory, fields::Fields, file::File, malformed,
@@ -21,10 +21,7 @@ pub(super) enum Inode {
 
 impl Inode {
     /// Reads an inode by its reference: its block in 32 bits, and 16 for its place in there.
-    pub(super) fn read<R: Read + Seek>(
-        image: &mut Squashfs<R>,
-        reference: u64,
-    ) -> io::Result<Self> {
+    pub(super) fn read(image: &mut Squashfs<'_>, reference: u64) -> io::Result<Self> {
         let table = &image.superblock.inode_table;
         let offset = u16::try_from(reference & 0xffff).unwrap_or_default();
         let mut cursor = Cursor::new(&mut image.disk, table, reference >> 16, offset)?;
@@ -51,10 +48,7 @@ impl Inode {
     }
 }
 
-fn directory<R: Read + Seek>(
-    image: &mut Squashfs<R>,
-    cursor: &mut Cursor,
-) -> io::Result<Directory> {
+fn directory(image: &mut Squashfs<'_>, cursor: &mut Cursor) -> io::Result<Directory> {
     let body: [u8; 16] = cursor.read(&mut image.disk)?;
     let mut fields = Fields(&body);
     let block = fields.u32()?;
@@ -68,10 +62,7 @@ fn directory<R: Read + Seek>(
     })
 }
 
-fn extended_directory<R: Read + Seek>(
-    image: &mut Squashfs<R>,
-    cursor: &mut Cursor,
-) -> io::Result<Directory> {
+fn extended_directory(image: &mut Squashfs<'_>, cursor: &mut Cursor) -> io::Result<Directory> {
     let body: [u8; 24] = cursor.read(&mut image.disk)?;
     let mut fields = Fields(&body);
     let _links = fields.u32()?;
@@ -87,7 +78,7 @@ fn extended_directory<R: Read + Seek>(
     })
 }
 
-fn file<R: Read + Seek>(image: &mut Squashfs<R>, mut cursor: Cursor) -> io::Result<File> {
+fn file(image: &mut Squashfs<'_>, mut cursor: Cursor) -> io::Result<File> {
     let body: [u8; 16] = cursor.read(&mut image.disk)?;
     let mut fields = Fields(&body);
     let start = u64::from(fields.u32()?);
@@ -96,7 +87,7 @@ fn file<R: Read + Seek>(image: &mut Squashfs<R>, mut cursor: Cursor) -> io::Resu
     Ok(File::new(size_bytes, start, fragment, cursor))
 }
 
-fn extended_file<R: Read + Seek>(image: &mut Squashfs<R>, mut cursor: Cursor) -> io::Result<File> {
+fn extended_file(image: &mut Squashfs<'_>, mut cursor: Cursor) -> io::Result<File> {
     let body: [u8; 40] = cursor.read(&mut image.disk)?;
     let mut fields = Fields(&body);
     let start = fields.u64()?;

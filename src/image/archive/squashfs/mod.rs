@@ -22,14 +22,14 @@ pub(super) use scan::scan;
 use self::{directory::Listing, disk::Disk, inode::Inode, superblock::Superblock};
 
 /// An image, open for reading.
-struct Squashfs<R> {
-    disk: Disk<R>,
+struct Squashfs<'i> {
+    disk: Disk<'i>,
     superblock: Superblock,
 }
 
-impl<R: Read + Seek> Squashfs<R> {
+impl<'i> Squashfs<'i> {
     /// Opens an image. [`ErrorKind::Unsupported`] says that it may be a good one, but not for us.
-    fn open(input: R) -> io::Result<Self> {
+    fn open(input: &'i mut dyn Input) -> io::Result<Self> {
         let (disk, superblock) = Disk::open(input)?;
         Ok(Self { disk, superblock })
     }
@@ -43,6 +43,11 @@ impl<R: Read + Seek> Squashfs<R> {
         }
     }
 }
+
+/// What an image is read from.
+trait Input: Read + Seek {}
+
+impl<T: Read + Seek> Input for T {}
 
 /// An image that is none.
 fn malformed(reason: &str) -> io::Error {

@@ -20,11 +20,11 @@ const MAX_ENTRIES: u64 = 100_000;
 
 /// Looks at all that is in the root directory.
 pub(in crate::image::archive) fn scan(
-    input: impl Read + Seek,
+    mut input: impl Read + Seek,
     limits: &Limits,
     seen: &mut Seen,
 ) -> Result<(), Trouble> {
-    let mut image = Squashfs::open(input).map_err(|error| match error.kind() {
+    let mut image = Squashfs::open(&mut input).map_err(|error| match error.kind() {
         ErrorKind::Unsupported => Trouble::Refused(Error::failed(error.to_string())),
         _ => Trouble::Read(error),
     })?;
@@ -41,8 +41,8 @@ pub(in crate::image::archive) fn scan(
     Ok(())
 }
 
-fn look_at<R: Read + Seek>(
-    image: &mut Squashfs<R>,
+fn look_at(
+    image: &mut Squashfs<'_>,
     entry: &Entry,
     limits: &Limits,
     seen: &mut Seen,
