@@ -234,7 +234,11 @@ fn names_at_the_top_mean_what_they_mean_in_archives() {
 
 #[test]
 fn a_disk_that_refers_to_another_file_is_refused() {
-    let mut image = with([metadata(), entry("rootfs.img", 2, file(47, &[47 | PLAIN]))]).build();
+    let mut image = with([
+        metadata(),
+        entry("rootfs.img", 2, file(47, &[0x2f | PLAIN])),
+    ])
+    .build();
     put(
         &mut image,
         DATA as usize,
@@ -298,7 +302,7 @@ fn data_that_are_not_there_are_refused() {
         file(length, &[(size + 1) | PLAIN]),
         file(length, &[PLAIN]),
         file(length, &[u32::MAX]),
-        file(4096, &[4097 | PLAIN]),
+        file(4096, &[0x1001 | PLAIN]),
         far,
         early,
         inode(2, &[0, 1, 0, size]),
