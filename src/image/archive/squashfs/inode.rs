@@ -22,6 +22,10 @@ pub(super) enum Inode {
 impl Inode {
     /// Reads an inode by its reference: its block in 32 bits, and 16 for its place in there.
     pub(super) fn read(image: &mut Squashfs<'_>, reference: u64) -> io::Result<Self> {
+        // Some readers would cut it off.
+        if reference >> 48 != 0 {
+            return Err(malformed("invalid reference to an inode"));
+        }
         let table = &image.superblock.inode_table;
         let offset = u16::try_from(reference & 0xffff).unwrap_or_default();
         let mut cursor = Cursor::new(&mut image.disk, table, reference >> 16, offset)?;
