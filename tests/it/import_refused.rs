@@ -220,17 +220,3 @@ fn an_upload_to_an_unknown_project_is_not_found() {
     let text = "Fetch project database object: Project not found";
     daemon.send(&request).is_error(404, text);
 }
-
-#[test]
-fn a_unified_squashfs_is_refused() {
-    if !beyond_lxd("it takes them where sqfs2tar is installed") {
-        return;
-    }
-    let metadata = images::metadata("a");
-    let files = [
-        ("metadata.yaml", metadata.as_str()),
-        ("rootfs/hello", "hello\n"),
-    ];
-    let text = "Metadata tarball is missing metadata.yaml";
-    assert_eq!(refused(&images::squashfs(&files)), text);
-}

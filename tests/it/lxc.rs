@@ -70,6 +70,24 @@ fn split_image_import_and_export() {
 }
 
 #[test]
+fn unified_squashfs_import_and_export() {
+    let daemon = Lximaged::start();
+    let metadata = images::metadata("a");
+    let packed = images::squashfs(&[("metadata.yaml", &metadata), ("rootfs/hello", "hello\n")]);
+    fs::write(daemon.home().join("a.squashfs"), &packed).unwrap();
+    daemon.lxc(&["image", "import", "a.squashfs", "--alias", "mine"]);
+    let list = daemon.lxc(&["image", "list", "-f", "csv", "-c", "ldt"]);
+    assert_eq!(list, "mine,image a,CONTAINER\n");
+    daemon.lxc(&["image", "export", "mine", "out"]);
+    let exported = fs::read(daemon.home().join("out.squashfs")).unwrap();
+    assert_eq!(exported, packed);
+    // Without a name, the file is called after the fingerprint.
+    daemon.lxc(&["image", "export", "mine"]);
+    let name = format!("{}.squashfs", fingerprint(&[&packed]));
+    assert_eq!(fs::read(daemon.home().join(name)).unwrap(), packed);
+}
+
+#[test]
 fn virtual_machine_import() {
     let daemon = Lximaged::start();
     fs::write(daemon.home().join("meta.tar"), images::metadata_tar("a")).unwrap();

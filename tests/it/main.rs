@@ -30,6 +30,7 @@ mod https;
 mod import;
 mod import_refused;
 mod import_split;
+mod import_squashfs;
 mod layering;
 mod lifecycle;
 mod lxc;

@@ -4,8 +4,7 @@
 //! on to the end, because a later entry could take the place of what was looked at.
 
 use std::{
-    collections::BTreeMap,
-    io::{self, ErrorKind, Read},
+    io::{self, ErrorKind, Read, Seek},
     time::{Duration, Instant},
 };
 
@@ -14,6 +13,8 @@ use super::{
     decode::decoder,
     header::Kind,
     qcow2::{HEADER_BYTES, check_header},
+    seen::{Seen, Trouble, Wanted, check_metadata, find_top, metadata_too_large, too_many_entries},
+    squashfs,
     tar::{Entry, Tar},
 };
 use crate::{
@@ -66,7 +67,7 @@ pub(crate) struct Inspected {
 ///
 /// LXD's texts for what is no image; our own for what only pretends to be one.
 pub(crate) fn inspect_unified(
-    input: impl Read,
+    input: impl Read + Seek,
     size_bytes: u64,
     limits: &Limits,
 ) -> Result<Inspected> {
@@ -84,7 +85,7 @@ pub(crate) fn inspect_unified(
 ///
 /// As [`inspect_unified`].
 pub(crate) fn inspect_metadata(
-    input: impl Read,
+    input: impl Read + Seek,
     size_bytes: u64,
     limits: &Limits,
 ) -> Result<Metadata> {
@@ -92,41 +93,16 @@ pub(crate) fn inspect_metadata(
     Metadata::parse(&seen.metadata.ok_or_else(missing_metadata)?)
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    Metadata,
-    MetadataAndRoot,
-}
-
-/// What a scan has come across.
-#[derive(Debug, Default)]
-struct Seen {
-    metadata: Option<Vec<u8>>,
-    root: Option<ImageType>,
-    /// The names at the top that matter, and what each is.
-    top: BTreeMap<&'static str, Kind>,
-}
-
-impl Seen {
-    fn has_all(&self, wanted: Wanted) -> bool {
-        self.metadata.is_some() && (wanted == Wanted::Metadata || self.root.is_some())
-    }
-}
-
-/// The names at the top of an image that mean something to those who use it.
-const TOP_NAMES: &[&str] = &[
-    "metadata.yaml",
-    "rootfs",
-    "rootfs.img",
-    "templates",
-    "backup.yaml",
-];
-
 fn missing_metadata() -> Error {
     Error::failed("Metadata tarball is missing metadata.yaml")
 }
 
-fn scan(mut input: impl Read, size_bytes: u64, limits: &Limits, wanted: Wanted) -> Result<Seen> {
+fn scan(
+    mut input: impl Read + Seek,
+    size_bytes: u64,
+    limits: &Limits,
+    wanted: Wanted,
+) -> Result<Seen> {
     let mut head = Vec::new();
     input
         .by_ref()
@@ -136,14 +112,6 @@ fn scan(mut input: impl Read, size_bytes: u64, limits: &Limits, wanted: Wanted) 
         return Err(Error::failed("EOF"));
     }
     let format = Format::of(&head).ok_or_else(|| Error::failed("Unsupported compression"))?;
-    let whole = io::Cursor::new(head).chain(input);
-    let Some(stream) = decoder(format, whole)? else {
-        return Err(missing_metadata());
-    };
-    let mut counted = Counted {
-        input: stream,
-        count: 0,
-    };
     let mut scan = Scan {
         limits,
         wanted,
@@ -151,28 +119,15 @@ fn scan(mut input: impl Read, size_bytes: u64, limits: &Limits, wanted: Wanted) 
         seen: Seen::default(),
         began: Instant::now(),
     };
-    match scan.run(&mut counted) {
+    let outcome = if format == Format::Squashfs {
+        squashfs::scan(input, limits, &mut scan.seen)
+    } else {
+        scan.unpack(format, io::Cursor::new(head).chain(input))
+    };
+    match outcome {
         Ok(()) => Ok(scan.seen),
         Err(Trouble::Refused(error)) => Err(error),
         Err(Trouble::Read(error)) => Err(scan.damaged(format, &error)),
-    }
-}
-
-/// Why a scan ended early.
-enum Trouble {
-    Refused(Error),
-    Read(io::Error),
-}
-
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Self {
-        Self::Read(error)
-    }
-}
-
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Self {
-        Self::Refused(error)
     }
 }
 
@@ -185,6 +140,12 @@ struct Scan<'l> {
 }
 
 impl Scan<'_> {
+    fn unpack(&mut self, format: Format, input: impl Read) -> Result<(), Trouble> {
+        let input = decoder(format, input).map_err(Error::from)?;
+        let input = input.ok_or_else(missing_metadata)?;
+        self.run(&mut Counted { input, count: 0 })
+    }
+
     fn run(&mut self, counted: &mut Counted<impl Read>) -> Result<(), Trouble> {
         let mut tar = Tar::new(Bounded {
             input: counted,
@@ -194,8 +155,7 @@ impl Scan<'_> {
         while let Some(entry) = tar.next()? {
             entries += 1;
             if entries > self.limits.entries {
-                let text = format!("Image has more than {} entries", self.limits.entries);
-                return Err(Error::failed(text).into());
+                return Err(too_many_entries(self.limits.entries).into());
             }
             self.look_at(&entry, &mut tar)?;
             if self.seen.has_all(self.wanted) && self.has_looked_long_enough(&mut tar) {
@@ -237,7 +197,12 @@ impl Scan<'_> {
         let Some(place) = Place::of(&entry.name) else {
             return Ok(());
         };
-        self.remember(&place, entry.kind)?;
+        let kind = if place.is_top {
+            entry.kind
+        } else {
+            Kind::Directory
+        };
+        self.seen.remember(place.top, kind)?;
         match place.top {
             "metadata.yaml" if place.is_top && place.is_plain => {
                 self.read_metadata(entry, tar)?;
@@ -254,34 +219,8 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Refuses a name at the top that comes again as something else.
-    fn remember(&mut self, place: &Place, kind: Kind) -> Result<(), Error> {
-        let kind = if place.is_top { kind } else { Kind::Directory };
-        let is_link = matches!(kind, Kind::SymbolicLink | Kind::HardLink);
-        let before = self.seen.top.insert(place.top, kind);
-        let again = match before {
-            None => false,
-            Some(before) => before != kind || place.top == "metadata.yaml",
-        };
-        if again {
-            return Err(Error::failed(format!(
-                "Image has a duplicate entry {:?}",
-                place.top
-            )));
-        }
-        if is_link && matches!(place.top, "rootfs" | "templates") {
-            return Err(Error::failed(format!(
-                "Image has a link in place of {:?}",
-                place.top
-            )));
-        }
-        Ok(())
-    }
-
     fn read_metadata<R: Read>(&mut self, entry: &Entry, tar: &mut Tar<R>) -> Result<(), Trouble> {
-        if entry.kind != Kind::Regular {
-            return Err(Error::failed("Cannot read non-regular file \"metadata.yaml\"").into());
-        }
+        check_metadata(entry.kind)?;
         let limit = self.limits.metadata_bytes;
         let data = tar.data(limit).map_err(|error| match error.kind() {
             ErrorKind::UnexpectedEof => {
@@ -289,8 +228,7 @@ impl Scan<'_> {
             }
             _ => Trouble::Read(error),
         })?;
-        let too_large = || Error::failed(format!("metadata.yaml is larger than {limit} bytes"));
-        self.seen.metadata = Some(data.ok_or_else(too_large)?);
+        self.seen.metadata = Some(data.ok_or_else(|| metadata_too_large(limit))?);
         Ok(())
     }
 
@@ -341,7 +279,7 @@ impl Place {
             .split(|byte| *byte == b'/')
             .filter(|p| !p.is_empty() && *p != b".");
         let first = parts.next()?;
-        let top = TOP_NAMES.iter().find(|top| top.as_bytes() == first)?;
+        let top = find_top(first)?;
         let plain = name.strip_prefix(b"./").unwrap_or(name);
         let is_plain = plain.starts_with(first);
         Some(Self {

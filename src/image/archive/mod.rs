@@ -5,7 +5,9 @@ mod decode;
 mod header;
 mod inspect;
 mod qcow2;
+mod seen;
 mod sniff;
+mod squashfs;
 mod tar;
 
 pub(crate) use inspect::{Limits, inspect_metadata, inspect_unified};

@@ -1,6 +1,6 @@
 //! Archives made by hand, good and hostile.
 
-use std::io::Write;
+use std::io::{Cursor, Write};
 
 use super::{inspect::Inspected, *};
 
@@ -40,7 +40,7 @@ fn archive(entries: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn inspect(bytes: &[u8]) -> crate::error::Result<Inspected> {
-    inspect_unified(bytes, bytes.len() as u64, &Limits::default())
+    inspect_unified(Cursor::new(bytes), bytes.len() as u64, &Limits::default())
 }
 
 fn refusal(bytes: &[u8]) -> String {
@@ -176,12 +176,12 @@ fn metadata_is_bounded() {
         ..Limits::default()
     };
     let bytes = archive(&good());
-    assert!(inspect_unified(&*bytes, 0, &limits).is_ok());
+    assert!(inspect_unified(Cursor::new(&*bytes), 0, &limits).is_ok());
     let limits = Limits {
         metadata_bytes: METADATA.len() as u64 - 1,
         ..limits
     };
-    let error = inspect_unified(&*bytes, 0, &limits).unwrap_err();
+    let error = inspect_unified(Cursor::new(&*bytes), 0, &limits).unwrap_err();
     assert!(error.message().contains("larger than"), "{error}");
 }
 
@@ -193,14 +193,14 @@ fn entries_and_bytes_are_bounded() {
         ..Limits::default()
     };
     assert!(
-        inspect_unified(&*bytes, 0, &limits)
+        inspect_unified(Cursor::new(&*bytes), 0, &limits)
             .unwrap_err()
             .message()
             .contains("entries")
     );
     assert!(
         inspect_unified(
-            &*bytes,
+            Cursor::new(&*bytes),
             0,
             &Limits {
                 entries: 2,
@@ -216,7 +216,7 @@ fn entries_and_bytes_are_bounded() {
         search_ratio: 1,
         ..Limits::default()
     };
-    let error = inspect_unified(&*gzip(&bomb), 0, &limits).unwrap_err();
+    let error = inspect_unified(Cursor::new(gzip(&bomb)), 0, &limits).unwrap_err();
     assert!(error.message().contains("too much"), "{error}");
     // Once everything is found, the rest is left to whoever unpacks it.
     let long = archive(&[good().concat(), entry("rootfs/x", b'0', &vec![0; 4 << 20])]);
@@ -224,7 +224,7 @@ fn entries_and_bytes_are_bounded() {
         scan_bytes: 1024,
         ..limits
     };
-    assert!(inspect_unified(&*gzip(&long), 0, &limits).is_ok());
+    assert!(inspect_unified(Cursor::new(gzip(&long)), 0, &limits).is_ok());
 }
 
 #[test]

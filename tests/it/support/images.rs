@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    path::Path,
     process::Command,
 };
 
@@ -141,23 +142,23 @@ fn read(mut encoder: impl Read) -> Vec<u8> {
 
 /// A squashfs of these files.
 pub(crate) fn squashfs(files: &[(&str, &str)]) -> Vec<u8> {
+    squashfs_of(&[], |tree| {
+        for (name, content) in files {
+            write(tree, name, content);
+        }
+    })
+}
+
+/// A squashfs of what `fill` puts into a directory, made with these options.
+pub(crate) fn squashfs_of(options: &[&str], fill: impl FnOnce(&Path)) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
-    for (name, content) in files {
-        let path = directory.path().join("tree").join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
-    }
+    let tree = directory.path().join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    fill(&tree);
     let made = Command::new("mksquashfs")
-        .args([
-            "tree",
-            "out",
-            "-quiet",
-            "-no-progress",
-            "-all-time",
-            "0",
-            "-mkfs-time",
-            "0",
-        ])
+        .args(["tree", "out", "-quiet", "-no-progress"])
+        .args(["-all-time", "0", "-mkfs-time", "0"])
+        .args(options)
         .current_dir(&directory)
         .output()
         .expect("this test needs mksquashfs (squashfs-tools)");
@@ -167,4 +168,11 @@ pub(crate) fn squashfs(files: &[(&str, &str)]) -> Vec<u8> {
         String::from_utf8_lossy(&made.stderr)
     );
     std::fs::read(directory.path().join("out")).unwrap()
+}
+
+/// Writes a file, and makes the directories it is in.
+pub(crate) fn write(tree: &Path, name: &str, content: impl AsRef<[u8]>) {
+    let path = tree.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
 }
