@@ -1,7 +1,7 @@
 //! Bytes that a client sends: received into staging while they arrive, then inspected and
 //! admitted in an operation.
 
-use std::{collections::BTreeMap, pin::Pin};
+use std::{collections::BTreeMap, fs::File, pin::Pin};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     image::{self, ImageType, Limits, Metadata},
     operations::{Operation, Spec},
-    store::{Incoming, Part, Staged},
+    store::{Incoming, Part, Received, Staged},
 };
 
 /// How many pieces may wait for the disk before the sender has to.
@@ -65,7 +65,7 @@ pub(crate) struct RootPart {
 pub(crate) struct Intake {
     pieces: mpsc::Sender<Piece>,
     claim: Option<Claim>,
-    worker: Pin<Box<dyn Future<Output = Result<Staged>> + Send>>,
+    worker: Pin<Box<dyn Future<Output = Result<Received>> + Send>>,
     root: Option<RootPart>,
     /// Why the body is no image, when it cannot even be taken apart.
     refused: Option<Error>,
@@ -127,9 +127,18 @@ impl Images {
         operation: &Operation,
     ) -> Result<()> {
         let root = intake.root.clone();
-        let (staged, claim) = intake.finish().await?;
-        check_fingerprint(&staged, request.expected_fingerprint.as_deref())?;
-        let (staged, kind, metadata) = self.inspect(staged, root.clone()).await?;
+        let (received, claim) = intake.finish().await?;
+        let checked = check_fingerprint(&received, request.expected_fingerprint.as_deref());
+        if checked.is_err() {
+            // Giving files up takes its time.
+            let given_up = move || {
+                drop(received);
+                Ok(())
+            };
+            self.tasks.run_blocking(given_up).await?;
+            return checked;
+        }
+        let (staged, kind, metadata) = self.inspect(received, root.clone()).await?;
 
         let (fingerprint, size_bytes) =
             (staged.fingerprint().clone(), staged.layout().total_bytes());
@@ -146,25 +155,40 @@ impl Images {
             .await
     }
 
-    /// Reads the metadata out of staged files, bounded in every way.
-    pub(super) async fn inspect(
+    /// Reads the metadata out of received files, bounded in every way, while they are synced.
+    async fn inspect(
         &self,
-        staged: Staged,
+        received: Received,
         root: Option<RootPart>,
     ) -> Result<(Staged, ImageType, Metadata)> {
-        let inspect = move || {
-            let (file, limits) = (staged.open(Part::Image)?, Limits::default());
-            let size_bytes = staged.layout().image_size_bytes().unsigned_abs();
-            let Some(root) = root else {
-                let inspected = image::inspect_unified(file, size_bytes, &limits)?;
-                return Ok((staged, inspected.kind, inspected.metadata));
-            };
-            let metadata = image::inspect_metadata(file, size_bytes, &limits)?;
-            image::check_root(&mut staged.open(Part::Rootfs)?, root.kind)?;
-            Ok((staged, root.kind, metadata))
-        };
-        self.tasks.run_blocking(inspect).await
+        let size_bytes = received.layout().image_size_bytes().unsigned_abs();
+        let image = received.open(Part::Image)?;
+        let root = root.map(|root| received.open(Part::Rootfs).map(|file| (root.kind, file)));
+        let root = root.transpose()?;
+        let inspecting = self
+            .tasks
+            .run_blocking(move || inspect(image, size_bytes, root));
+        let syncing = self.tasks.run_blocking(move || received.sync());
+        let (inspected, synced) = tokio::join!(inspecting, syncing);
+        let (kind, metadata) = inspected?;
+        Ok((synced?, kind, metadata))
     }
+}
+
+/// What an image is, from its first file and, of a split one, what its root is said to be.
+fn inspect(
+    image: File,
+    size_bytes: u64,
+    root: Option<(ImageType, File)>,
+) -> Result<(ImageType, Metadata)> {
+    let limits = Limits::default();
+    let Some((kind, mut root)) = root else {
+        let inspected = image::inspect_unified(image, size_bytes, &limits)?;
+        return Ok((inspected.kind, inspected.metadata));
+    };
+    let metadata = image::inspect_metadata(image, size_bytes, &limits)?;
+    image::check_root(&mut root, kind)?;
+    Ok((kind, metadata))
 }
 
 impl Intake {
@@ -212,7 +236,7 @@ impl Intake {
     }
 
     /// Everything has arrived: the files, durable in staging.
-    async fn finish(mut self) -> Result<(Staged, Option<Claim>)> {
+    async fn finish(mut self) -> Result<(Received, Option<Claim>)> {
         if let Some(error) = self.refused.take() {
             return Err(error);
         }
@@ -221,7 +245,7 @@ impl Intake {
     }
 }
 
-fn write_all(mut incoming: Incoming, mut pieces: mpsc::Receiver<Piece>) -> Result<Staged> {
+fn write_all(mut incoming: Incoming, mut pieces: mpsc::Receiver<Piece>) -> Result<Received> {
     loop {
         match pieces.blocking_recv() {
             Some(Piece::Begin(part)) => incoming.begin(part)?,
@@ -232,8 +256,8 @@ fn write_all(mut incoming: Incoming, mut pieces: mpsc::Receiver<Piece>) -> Resul
     }
 }
 
-fn check_fingerprint(staged: &Staged, expected: Option<&str>) -> Result<()> {
-    let got = staged.fingerprint();
+fn check_fingerprint(received: &Received, expected: Option<&str>) -> Result<()> {
+    let got = received.fingerprint();
     match expected.filter(|expected| !expected.is_empty()) {
         Some(expected) if expected != got.as_str() => Err(Error::failed(format!(
             "fingerprints don't match, got {got} expected {expected}"

@@ -3,7 +3,7 @@
 //!
 //! | step | what | a crash after it leaves |
 //! |---|---|---|
-//! | 1 | files synced in staging ([`super::Incoming::finish`]) | staged files: swept |
+//! | 1 | files synced in staging ([`super::Received::sync`]) | staged files: swept |
 //! | 2 | a marker `commit-FINGERPRINT` beside them | staged files: swept |
 //! | 3 | the root file renamed to `images/FINGERPRINT.rootfs` | a marked file: swept |
 //! | 4 | the first file renamed to `images/FINGERPRINT` | marked files: swept |

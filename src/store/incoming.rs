@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Store, digest::Digest, private_directory};
+use super::{Store, digest::Digest, flush::Flusher, private_directory};
 use crate::{
     error::{Context, Error, Result},
     image::{Fingerprint, Layout},
@@ -71,7 +71,16 @@ impl Drop for StagingDirectory {
 pub(crate) struct Incoming {
     directory: StagingDirectory,
     digest: Digest,
-    parts: Vec<(Part, File, u64)>,
+    files: Vec<Growing>,
+}
+
+/// One file of it.
+#[derive(Debug)]
+struct Growing {
+    part: Part,
+    file: File,
+    size_bytes: u64,
+    flusher: Flusher,
 }
 
 impl Store {
@@ -85,7 +94,7 @@ impl Store {
                 is_abandoned: false,
             },
             digest: Digest::start()?,
-            parts: Vec::new(),
+            files: Vec::new(),
         })
     }
 }
@@ -99,7 +108,12 @@ impl Incoming {
             .mode(0o600)
             .open(self.directory.part(part))
             .context("Failed to stage the image")?;
-        self.parts.push((part, file, 0));
+        self.files.push(Growing {
+            part,
+            file,
+            size_bytes: 0,
+            flusher: Flusher::default(),
+        });
         Ok(())
     }
 
@@ -110,34 +124,77 @@ impl Incoming {
     /// The system's reason when writing fails.
     pub(crate) fn write(&mut self, bytes: Bytes) -> Result<()> {
         let length = bytes.len() as u64;
-        let Some((_, file, size_bytes)) = self.parts.last_mut() else {
+        let Some(growing) = self.files.last_mut() else {
             return Err(Error::failed("No image file was begun"));
         };
-        file.write_all(&bytes)
+        growing
+            .file
+            .write_all(&bytes)
             .context("Failed to write the image")?;
-        *size_bytes += length;
+        growing.size_bytes += length;
+        growing.flusher.grown(&growing.file, growing.size_bytes)?;
         self.digest.update(bytes)
     }
 
-    /// The received files, durable in staging, with their fingerprint.
-    pub(crate) fn finish(self) -> Result<Staged> {
-        let mut sizes = (0, None);
-        for (part, file, size_bytes) in &self.parts {
+    /// Everything has arrived.
+    pub(crate) fn finish(self) -> Result<Received> {
+        let size_of = |part| {
+            let file = self.files.iter().find(|file| file.part == part);
+            file.map(|file| i64::try_from(file.size_bytes)).transpose()
+        };
+        let sizes = size_of(Part::Image).and_then(|image| Ok((image, size_of(Part::Rootfs)?)));
+        let (image, rootfs) =
+            sizes.map_err(|error| Error::internal("The image is too large", error))?;
+        Ok(Received {
+            files: self.files,
+            staged: Staged {
+                directory: self.directory,
+                fingerprint: self.digest.finish()?,
+                layout: Layout::from_sizes(image.unwrap_or(0), rootfs),
+            },
+        })
+    }
+}
+
+/// A whole image in staging, hashed and counted, but not synced: it may be looked at, not kept.
+#[derive(Debug)]
+pub(crate) struct Received {
+    // Closed before the directory goes.
+    files: Vec<Growing>,
+    staged: Staged,
+}
+
+impl Received {
+    /// SHA-256 over its files in order.
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        &self.staged.fingerprint
+    }
+
+    /// One file or two, and their sizes.
+    pub(crate) fn layout(&self) -> Layout {
+        self.staged.layout
+    }
+
+    /// Opens one of its files for inspection.
+    pub(crate) fn open(&self, part: Part) -> Result<File> {
+        self.staged.open(part)
+    }
+
+    /// Makes its files durable, and immutable.
+    ///
+    /// # Errors
+    ///
+    /// The system's reason. It may not be tried again: what failed to reach the disk once is
+    /// forgotten then.
+    pub(crate) fn sync(mut self) -> Result<Staged> {
+        for growing in &mut self.files {
+            growing.flusher.finish()?;
+            let file = &growing.file;
             file.sync_all().context("Failed to sync the image")?;
-            let size_bytes = i64::try_from(*size_bytes)
-                .map_err(|error| Error::internal("The image is too large", error))?;
-            match part {
-                Part::Image => sizes.0 = size_bytes,
-                Part::Rootfs => sizes.1 = Some(size_bytes),
-            }
             file.set_permissions(fs::Permissions::from_mode(0o400))
                 .context("Failed to protect the image")?;
         }
-        Ok(Staged {
-            directory: self.directory,
-            fingerprint: self.digest.finish()?,
-            layout: Layout::from_sizes(sizes.0, sizes.1),
-        })
+        Ok(self.staged)
     }
 }
 
@@ -161,7 +218,7 @@ impl Staged {
     }
 
     /// Opens one of its files for inspection.
-    pub(crate) fn open(&self, part: Part) -> Result<File> {
+    fn open(&self, part: Part) -> Result<File> {
         File::open(self.directory.part(part)).context("Failed to read the staged image")
     }
 

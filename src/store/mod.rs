@@ -11,13 +11,14 @@
 mod commit;
 mod digest;
 mod files;
+mod flush;
 mod incoming;
 mod lock;
 mod sweep;
 
 pub(crate) use commit::Placed;
 pub(crate) use files::Files;
-pub(crate) use incoming::{Incoming, Part, Staged};
+pub(crate) use incoming::{Incoming, Part, Received, Staged};
 pub(crate) use lock::Held;
 
 use std::{

@@ -19,7 +19,7 @@ fn staged(store: &Store, image: &'static [u8], rootfs: Option<&'static [u8]>) ->
         incoming.begin(Part::Rootfs).unwrap();
         incoming.write(rootfs.into()).unwrap();
     }
-    incoming.finish().unwrap()
+    incoming.finish().unwrap().sync().unwrap()
 }
 
 fn entries(path: &Path) -> usize {

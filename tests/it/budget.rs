@@ -1,6 +1,6 @@
 //! `limits.disk` of a project: how much its images may take.
 
-use std::{sync::Barrier, thread};
+use std::{sync::Barrier, thread, time::Duration};
 
 use serde_json::json;
 
@@ -9,6 +9,7 @@ use crate::support::{
     image_api::{fingerprint_of, refusal},
     images,
     multipart::{CONTENT_TYPE, Multipart},
+    soon,
 };
 
 /// How many upload at once.
@@ -132,6 +133,8 @@ fn a_limit_that_was_lowered_holds_for_what_is_on_its_way() {
     );
     connection.write(head.as_bytes()).unwrap();
     connection.write(&packed[..1000]).unwrap();
+    let begun = || !daemon.names("staging").is_empty();
+    assert!(soon(Duration::from_secs(10), begun));
     let body = json!({"config": {"limits.disk": "1000"}});
     daemon.patch("/1.0/projects/p", &body).is_done();
     connection.write(&packed[1000..]).unwrap();

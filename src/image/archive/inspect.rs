@@ -46,7 +46,7 @@ impl Default for Limits {
             entries: 10_000_000,
             search_bytes: 4 * 1024 * 1024 * 1024,
             search_ratio: 1000,
-            scan_bytes: 64 * 1024 * 1024,
+            scan_bytes: 16 * 1024 * 1024,
             scan_time: Duration::from_secs(5),
         }
     }
