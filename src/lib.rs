@@ -35,6 +35,7 @@ mod operations;
 mod settings;
 mod store;
 mod tasks;
+mod trust;
 
 /// Runs what the command line names. Returns the process's exit status.
 pub fn main() -> std::process::ExitCode {

@@ -5,7 +5,7 @@ mod edit;
 mod projects;
 mod scope;
 
-pub(crate) use caller::{Access, Caller};
+pub(crate) use caller::{Access, Caller, Trust};
 pub(crate) use edit::Edit;
 pub(crate) use projects::{ProjectChange, Projects};
 pub(crate) use scope::Scope;

@@ -5,6 +5,7 @@
 
 pub(crate) mod address;
 pub(crate) mod device;
+pub(crate) mod expiry;
 pub(crate) mod instance;
 pub(crate) mod keys;
 pub(crate) mod names;

@@ -36,6 +36,7 @@ use crate::{
     settings::{MoveListener, Settings},
     store::{self, Store},
     tasks::Tasks,
+    trust::{Authority, Certificates},
 };
 
 /// What the command line says.
@@ -89,7 +90,13 @@ async fn serve(options: Options) -> Result<()> {
     )
     .await?;
     let store = Store::open(&paths.directory)?;
-    let images = Images::new(db.clone(), store, tasks.clone(), operations.clone(), clock);
+    let images = Images::new(
+        db.clone(),
+        store,
+        tasks.clone(),
+        operations.clone(),
+        clock.clone(),
+    );
     images.recover().await?;
 
     let (listening, versioned) = (https.clone(), db.clone());
@@ -98,6 +105,14 @@ async fn serve(options: Options) -> Result<()> {
         projects: Projects::new(db.clone(), operations.clone()),
         profiles: Profiles::new(db.clone(), operations.clone()),
         pools: Pools::new(db.clone(), operations.clone(), paths.pools.clone()),
+        certificates: Certificates::new(
+            db.clone(),
+            operations.clone(),
+            settings.clone(),
+            tasks.clone(),
+            clock,
+            Authority::load(&paths.directory)?,
+        ),
         settings: settings.clone(),
         operations: operations.clone(),
         tasks: tasks.clone(),

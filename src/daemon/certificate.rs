@@ -2,7 +2,6 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
@@ -16,8 +15,8 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{
     error::{Context, Error, Result},
-    http::tls::{self, Certificate},
-    store,
+    http::tls::Certificate,
+    store, trust,
 };
 
 /// How long a certificate is good for, as LXD's.
@@ -64,7 +63,7 @@ fn load(certificate: &Path, key: &Path) -> Result<Certificate> {
         let path = certificate.display();
         return Err(Error::failed(format!("There is no certificate in {path}")));
     };
-    let (pem, fingerprint) = (as_pem(leaf), tls::fingerprint(leaf));
+    let (pem, fingerprint) = (trust::pem(leaf), trust::fingerprint(leaf));
     let private = PrivateKeyDer::from_pem_file(key).map_err(unusable)?;
     let provider = aws_lc_rs::default_provider();
     let key = CertifiedKey::from_der(chain, private, &provider).map_err(unusable)?;
@@ -79,22 +78,6 @@ fn unusable(error: impl Into<anyhow::Error>) -> Error {
     let error = error.into();
     let text = format!("The server certificate is not usable: {error}");
     Error::internal(text, error)
-}
-
-/// One certificate as text, as clients are shown it whatever else is in the file.
-fn as_pem(der: &[u8]) -> String {
-    let encoded = BASE64.encode(der);
-    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
-    let mut rest = encoded.as_str();
-    while let Some((line, after)) = rest.split_at_checked(64) {
-        text.extend([line, "\n"]);
-        rest = after;
-    }
-    if !rest.is_empty() {
-        text.extend([rest, "\n"]);
-    }
-    text.push_str("-----END CERTIFICATE-----\n");
-    text
 }
 
 fn create(certificate: &Path, key: &Path, now: OffsetDateTime) -> Result<()> {

@@ -73,11 +73,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const ROW_BUFFER: usize = 4096;
 
 /// The schema, oldest first. A released migration never changes.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(
-    1,
-    "image store",
-    include_str!("../../migrations/0001_image_store.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (
+        1,
+        "image store",
+        include_str!("../../migrations/0001_image_store.sql"),
+    ),
+    (
+        2,
+        "certificates",
+        include_str!("../../migrations/0002_certificates.sql"),
+    ),
+];
 
 statements! {
     BEGIN: 0 = "BEGIN IMMEDIATE";

@@ -14,6 +14,7 @@ mod sql;
 
 pub(crate) mod aliases;
 pub(crate) mod blobs;
+pub(crate) mod certificates;
 pub(crate) mod images;
 pub(crate) mod pools;
 pub(crate) mod profiles;

@@ -2,7 +2,9 @@
 
 use sqlx::{AssertSqlSafe, Either, Executor, Statement};
 
-use super::{Db, aliases, blobs, connect, images, pools, profiles, projects, settings};
+use super::{
+    Db, aliases, blobs, certificates, connect, images, pools, profiles, projects, settings,
+};
 
 async fn fresh() -> (tempfile::TempDir, Db) {
     let dir = tempfile::tempdir().unwrap();
@@ -17,6 +19,7 @@ async fn every_statement_prepares_and_has_the_parameters_it_declares() {
     let files = [
         connect::STATEMENTS,
         settings::STATEMENTS,
+        certificates::STATEMENTS,
         projects::STATEMENTS,
         pools::STATEMENTS,
         profiles::STATEMENTS,

@@ -92,9 +92,12 @@ impl Call {
 
     /// The project the request is about.
     pub(crate) fn project(&self) -> &str {
-        self.query("project")
-            .filter(|name| !name.is_empty())
-            .unwrap_or("default")
+        project_of(&self.query)
+    }
+
+    /// Whether the caller sees what is private in that project, and may change it.
+    pub(crate) fn may_use_project(&self) -> bool {
+        self.caller.may_use(self.project())
     }
 
     /// Whether whole objects are asked for rather than URLs.
@@ -146,6 +149,13 @@ impl Call {
     pub(crate) async fn json<T: json::Decode>(&mut self) -> Result<T> {
         json::decode(&self.bytes().await?)
     }
+}
+
+/// The project that a query names.
+pub(super) fn project_of(query: &[(String, String)]) -> &str {
+    let named = query.iter().find(|(key, _)| key == "project");
+    let named = named.map(|(_, name)| name.as_str());
+    named.filter(|name| !name.is_empty()).unwrap_or("default")
 }
 
 /// A header's text. Go sends what is not ASCII as UTF-8.

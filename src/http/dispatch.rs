@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use super::{
     Services,
     answer::{Answer, failure},
-    call::Call,
+    call::{Call, project_of},
     cors,
     lasting::Key,
     peer::Peer,
@@ -23,10 +23,11 @@ use super::{
     unread::Unread,
 };
 use crate::{
-    access::{Access, Caller},
+    access::{Access, Caller, Trust},
+    api::url::query_pairs,
     error::{Error, Kind, Result},
     settings::Settings,
-    tasks,
+    tasks, trust,
 };
 
 /// Everything the daemon answers, made from the table.
@@ -87,7 +88,7 @@ async fn answer(
     mut parts: Parts,
     body: Unread,
 ) -> Result<Answer> {
-    let caller = caller(&parts);
+    let caller = caller(&services, &parts).await?;
     log(&caller, &parts);
     let route = choose(rows, &parts, &caller)?;
     refuse_while_stopping(&services, &parts)?;
@@ -123,7 +124,7 @@ fn key(caller: &Caller, parts: &Parts) -> Option<Key> {
     let query = parts.uri.query().unwrap_or_default();
     let has_secret = query.split('&').any(|pair| pair.starts_with("secret"));
     (!has_secret).then(|| Key {
-        view: caller.view().to_owned(),
+        view: caller.view(),
         target: parts
             .uri
             .path_and_query()
@@ -131,18 +132,22 @@ fn key(caller: &Caller, parts: &Parts) -> Option<Key> {
     })
 }
 
-fn caller(parts: &Parts) -> Caller {
-    match parts.extensions.get::<Peer>() {
-        Some(Peer::Unix { username }) => Caller::unix(username.clone()),
+/// Who asks, judged anew for each request: what was trusted a moment ago may not be any more.
+async fn caller(services: &Services, parts: &Parts) -> Result<Caller> {
+    let (address, certificate) = match parts.extensions.get::<Peer>() {
+        Some(Peer::Unix { username }) => return Ok(Caller::unix(username.clone())),
         Some(Peer::Tls {
             address,
             certificate,
-        }) => {
-            let fingerprint = certificate.as_deref().map(super::tls::fingerprint);
-            Caller::network(address.to_string(), fingerprint)
-        }
-        None => Caller::network(String::new(), None),
-    }
+        }) => (address.to_string(), certificate.clone()),
+        None => (String::new(), None),
+    };
+    let Some(der) = certificate else {
+        return Ok(Caller::network(address, None, Trust::None));
+    };
+    let fingerprint = trust::fingerprint(&der);
+    let trust = services.certificates.judge(&der, &fingerprint).await?;
+    Ok(Caller::network(address, Some((der, fingerprint)), trust))
 }
 
 /// The row for this method, if the caller may use it.
@@ -165,12 +170,18 @@ fn choose(rows: &[&'static Route], parts: &Parts, caller: &Caller) -> Result<&'s
         .iter()
         .find(|route| route.method == parts.method.as_str());
     // LXD: strangers learn nothing about methods that do not exist.
-    caller.check(row.map_or(Access::Admin, |route| route.access))?;
+    let access = row.map_or(Access::Admin, |route| route.access);
+    caller.check(access, &project(parts))?;
     if !caller.is_trusted() && parts.headers.contains_key("x-lxd-authenticated") {
         return Err(Error::not_authorized());
     }
     row.copied()
         .ok_or_else(|| Error::new(Kind::NotImplemented, "not implemented"))
+}
+
+/// The project that a request names.
+fn project(parts: &Parts) -> String {
+    project_of(&query_pairs(parts.uri.query().unwrap_or_default())).to_owned()
 }
 
 /// While the daemon ends, clients may still look, and wait for what is under way.

@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use crate::{
+    access::Caller,
     operations::{EventKind, Message},
     tasks::Tasks,
 };
@@ -25,8 +26,10 @@ const MAX_UNANSWERED: u32 = 3;
 /// How long a listener may take to accept a message.
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// What a listener wants to hear.
+/// What a listener wants to hear, and may.
 pub(crate) struct Filter {
+    /// Who listens.
+    pub(crate) caller: Caller,
     /// Kinds of messages.
     pub(crate) kinds: Vec<EventKind>,
     /// Messages of this project and of none; `None` hears all projects.
@@ -39,7 +42,16 @@ impl Filter {
             (Some(mine), Some(its)) => mine == its,
             _ => true,
         };
-        project && self.kinds.contains(&message.kind)
+        let may_hear = self.caller.is_admin()
+            || !message.is_servers && self.caller.may_see(message.project.as_deref());
+        project && may_hear && self.kinds.contains(&message.kind)
+    }
+
+    /// What this listener is sent: other people's secrets are not.
+    fn text(&self, message: &Message) -> String {
+        let for_others = message.text_for_others.as_ref();
+        let for_others = for_others.filter(|_| !self.caller.is(message.owner.as_ref()));
+        for_others.unwrap_or(&message.text).clone()
     }
 }
 
@@ -63,7 +75,7 @@ pub(crate) async fn serve(
                 Some(Ok(_)) => continue,
             },
             message = listener.recv() => match message {
-                Ok(message) if filter.wants(&message) => Frame::text(message.text.clone()),
+                Ok(message) if filter.wants(&message) => Frame::text(filter.text(&message)),
                 Ok(_) => continue,
                 // It missed something and could not know what.
                 Err(RecvError::Lagged(_) | RecvError::Closed) => return,

@@ -32,6 +32,7 @@ use crate::{
     operations::Operations,
     settings::Settings,
     tasks::Tasks,
+    trust::Certificates,
 };
 
 /// What handlers call.
@@ -44,6 +45,8 @@ pub(crate) struct Services {
     pub(crate) profiles: Profiles,
     /// Storage pools.
     pub(crate) pools: Pools,
+    /// Whom the server trusts.
+    pub(crate) certificates: Certificates,
     /// Server settings.
     pub(crate) settings: Settings,
     /// Operations and events.

@@ -1,6 +1,6 @@
 //! Who is at the other end of a connection; put into the extensions of each of its requests.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::net::UnixStream;
 
@@ -17,7 +17,7 @@ pub(crate) enum Peer {
         /// Where from.
         address: SocketAddr,
         /// The client certificate (DER) it proved to hold.
-        certificate: Option<Vec<u8>>,
+        certificate: Option<Arc<[u8]>>,
     },
 }
 

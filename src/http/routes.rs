@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use super::{answer::Answer, call::Call, v1};
 use crate::{
-    access::Access::{self, Admin, Anyone, Trusted},
+    access::Access::{self, Admin, Anyone, Project, Trusted},
     error::Result,
 };
 
@@ -55,21 +55,21 @@ routes! {
     GET "/1.0/images" Anyone v1::images::list lasting;
     POST "/1.0/images" Anyone v1::upload::post;
     GET "/1.0/images/{fingerprint}" Anyone v1::images::get lasting;
-    PUT "/1.0/images/{fingerprint}" Trusted v1::images::put;
-    PATCH "/1.0/images/{fingerprint}" Trusted v1::images::patch;
-    DELETE "/1.0/images/{fingerprint}" Trusted v1::images::delete;
+    PUT "/1.0/images/{fingerprint}" Project v1::images::put;
+    PATCH "/1.0/images/{fingerprint}" Project v1::images::patch;
+    DELETE "/1.0/images/{fingerprint}" Project v1::images::delete;
     GET "/1.0/images/{fingerprint}/export" Anyone v1::images::export;
     HEAD "/1.0/images/{fingerprint}/export" Anyone v1::images::export;
-    POST "/1.0/images/{fingerprint}/secret" Trusted v1::images::secret;
+    POST "/1.0/images/{fingerprint}/secret" Project v1::images::secret;
 
-    GET "/1.0/images/aliases" Trusted v1::aliases::list lasting;
-    POST "/1.0/images/aliases" Trusted v1::aliases::create;
+    GET "/1.0/images/aliases" Project v1::aliases::list lasting;
+    POST "/1.0/images/aliases" Project v1::aliases::create;
     GET "/1.0/images/aliases/" Anyone v1::aliases::get lasting;
     GET "/1.0/images/aliases/{*name}" Anyone v1::aliases::get lasting;
-    PUT "/1.0/images/aliases/{*name}" Trusted v1::aliases::put;
-    PATCH "/1.0/images/aliases/{*name}" Trusted v1::aliases::patch;
-    POST "/1.0/images/aliases/{*name}" Trusted v1::aliases::rename;
-    DELETE "/1.0/images/aliases/{*name}" Trusted v1::aliases::delete;
+    PUT "/1.0/images/aliases/{*name}" Project v1::aliases::put;
+    PATCH "/1.0/images/aliases/{*name}" Project v1::aliases::patch;
+    POST "/1.0/images/aliases/{*name}" Project v1::aliases::rename;
+    DELETE "/1.0/images/aliases/{*name}" Project v1::aliases::delete;
 
     GET "/1.0/operations" Trusted v1::operations::list;
     GET "/1.0/operations/{id}" Trusted v1::operations::get;
@@ -86,13 +86,13 @@ routes! {
     DELETE "/1.0/projects/{name}" Admin v1::projects::delete;
     GET "/1.0/projects/{name}/state" Trusted v1::projects::state;
 
-    GET "/1.0/profiles" Trusted v1::profiles::list lasting;
-    POST "/1.0/profiles" Trusted v1::profiles::create;
-    GET "/1.0/profiles/{name}" Trusted v1::profiles::get lasting;
-    PUT "/1.0/profiles/{name}" Trusted v1::profiles::put;
-    PATCH "/1.0/profiles/{name}" Trusted v1::profiles::patch;
-    POST "/1.0/profiles/{name}" Trusted v1::profiles::rename;
-    DELETE "/1.0/profiles/{name}" Trusted v1::profiles::delete;
+    GET "/1.0/profiles" Project v1::profiles::list lasting;
+    POST "/1.0/profiles" Project v1::profiles::create;
+    GET "/1.0/profiles/{name}" Project v1::profiles::get lasting;
+    PUT "/1.0/profiles/{name}" Project v1::profiles::put;
+    PATCH "/1.0/profiles/{name}" Project v1::profiles::patch;
+    POST "/1.0/profiles/{name}" Project v1::profiles::rename;
+    DELETE "/1.0/profiles/{name}" Project v1::profiles::delete;
 
     GET "/1.0/storage-pools" Trusted v1::storage::list lasting;
     POST "/1.0/storage-pools" Admin v1::storage::create;
@@ -103,17 +103,23 @@ routes! {
     GET "/1.0/storage-pools/{name}/resources" Trusted v1::storage::resources;
 
     GET "/1.0/resources" Trusted v1::machine::resources;
-    GET "/1.0/networks" Trusted v1::machine::networks;
-    GET "/1.0/networks/{name}" Trusted v1::machine::network;
-    GET "/1.0/network-acls" Trusted v1::machine::nothing_of_a_project;
-    GET "/1.0/network-zones" Trusted v1::machine::nothing_of_a_project;
+    GET "/1.0/networks" Project v1::machine::networks;
+    GET "/1.0/networks/{name}" Project v1::machine::network;
+    GET "/1.0/network-acls" Project v1::machine::nothing_of_a_project;
+    GET "/1.0/network-zones" Project v1::machine::nothing_of_a_project;
     GET "/1.0/cluster" Trusted v1::machine::cluster;
     GET "/1.0/cluster/members" Trusted v1::machine::cluster_members;
     GET "/1.0/cluster/groups" Trusted v1::machine::cluster_groups;
+    GET "/1.0/metrics" Anyone v1::machine::metrics;
     GET "/1.0/warnings" Admin v1::machine::none;
     GET "/1.0/warnings/{id}" Admin v1::machine::warning;
-    GET "/1.0/certificates" Trusted v1::machine::none;
-    GET "/1.0/instances" Trusted v1::machine::instances;
-    GET "/1.0/containers" Trusted v1::machine::instances;
-    GET "/1.0/virtual-machines" Trusted v1::machine::instances;
+    GET "/1.0/certificates" Trusted v1::certificates::list;
+    POST "/1.0/certificates" Anyone v1::certificates::post;
+    GET "/1.0/certificates/{fingerprint}" Trusted v1::certificates::get;
+    PUT "/1.0/certificates/{fingerprint}" Trusted v1::certificates::put;
+    PATCH "/1.0/certificates/{fingerprint}" Trusted v1::certificates::patch;
+    DELETE "/1.0/certificates/{fingerprint}" Admin v1::certificates::delete;
+    GET "/1.0/instances" Project v1::machine::instances;
+    GET "/1.0/containers" Project v1::machine::instances;
+    GET "/1.0/virtual-machines" Project v1::machine::instances;
 }

@@ -14,14 +14,8 @@ use rustls::{
     },
     sign::CertifiedKey,
 };
-use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-
-/// SHA-256 of a certificate (DER), as LXD names certificates.
-pub(crate) fn fingerprint(der: &[u8]) -> String {
-    hex::encode(Sha256::digest(der))
-}
 
 /// The server's certificate, which can be replaced while it is in use. Cheap to clone.
 #[derive(Debug, Clone)]

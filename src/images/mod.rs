@@ -22,7 +22,6 @@ use budget::Budgets;
 pub(crate) use edit::{ImagePatch, set_last_used};
 pub(crate) use export::{Exported, ExportedPart};
 pub(crate) use query::Visibility;
-pub(crate) use secret::same as same_secret;
 pub(crate) use upload::{Intake, RootPart, UploadRequest};
 
 use crate::{

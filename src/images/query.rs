@@ -28,9 +28,9 @@ pub(crate) enum Visibility {
 }
 
 impl Visibility {
-    /// What this caller sees.
-    pub(crate) fn of(caller: &Caller) -> Self {
-        if caller.is_trusted() {
+    /// What this caller sees of a project.
+    pub(crate) fn of(caller: &Caller, project: &str) -> Self {
+        if caller.may_use(project) {
             Self::All
         } else {
             Self::Public

@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use subtle::ConstantTimeEq;
-
 use super::{Images, upload::Grant};
 use crate::{
     access::Scope,
@@ -14,8 +12,8 @@ use crate::{
         requests::ImagesPost,
     },
     db::images::ImageRow,
-    error::{Error, Result},
-    operations::{Operation, Spec, happened},
+    error::Result,
+    operations::{Operation, Spec, happened, new_secret, same_secret},
 };
 
 use super::query::Visibility;
@@ -120,7 +118,7 @@ impl Images {
                 token.resources("images").contains(&url)
                     && token
                         .metadata_text("secret")
-                        .is_some_and(|known| same(&known, secret))
+                        .is_some_and(|known| same_secret(&known, secret))
             })
     }
 
@@ -188,17 +186,4 @@ fn expiry_of(metadata: &Metadata) -> Timestamp {
 fn properties_of(metadata: &Metadata) -> BTreeMap<String, String> {
     let properties = metadata.get("properties").cloned().unwrap_or_default();
     serde_json::from_value(properties).unwrap_or_default()
-}
-
-/// 32 random bytes as hexadecimal digits.
-pub(crate) fn new_secret() -> Result<String> {
-    let mut bytes = [0_u8; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::internal("No random numbers to be had", error))?;
-    Ok(hex::encode(bytes))
-}
-
-/// Compares secrets in a time that tells nothing about where they differ.
-pub(crate) fn same(known: &str, given: &str) -> bool {
-    known.as_bytes().ct_eq(given.as_bytes()).into()
 }

@@ -6,7 +6,10 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::{
-    api::objects::{Event, Lifecycle, Logging, Metadata, OperationObject, Requestor},
+    api::{
+        Timestamp,
+        objects::{Event, Lifecycle, Logging, Metadata, OperationObject, Requestor},
+    },
     clock::Clock,
 };
 
@@ -49,8 +52,14 @@ pub(crate) struct Message {
     pub(crate) kind: EventKind,
     /// The project it belongs to; `None` reaches listeners of every project.
     pub(crate) project: Option<String>,
-    /// The JSON that is sent.
+    /// Whether it is about the server itself, which concerns only those who may change it.
+    pub(crate) is_servers: bool,
+    /// Whose secrets are in it, if there are any.
+    pub(crate) owner: Option<Requestor>,
+    /// The JSON that is sent to the owner, and to everybody when nobody is.
     pub(crate) text: String,
+    /// The JSON that others than the owner are sent.
+    pub(crate) text_for_others: Option<String>,
 }
 
 /// The bus. Cheap to clone.
@@ -75,19 +84,33 @@ impl Events {
         self.sender.subscribe()
     }
 
-    /// Tells that an operation changed.
-    pub(crate) fn operation(&self, project: Option<&str>, object: &OperationObject) {
-        self.send(EventKind::Operation, project, object);
+    /// Tells that an operation changed, which this caller began.
+    pub(crate) fn operation(
+        &self,
+        project: Option<&str>,
+        owner: Option<&Requestor>,
+        object: &OperationObject,
+    ) {
+        let kind = EventKind::Operation;
+        if !object.has_secrets() {
+            return self.send(Message::new(kind, project), object, None::<&()>);
+        }
+        let mut message = Message::new(kind, project);
+        message.owner = owner.cloned();
+        self.send(message, object, Some(&object.clone().without_secrets()));
     }
 
     /// Tells that something came to be, changed, or went.
     pub(crate) fn lifecycle(&self, project: Option<&str>, lifecycle: &Lifecycle) {
-        self.send(EventKind::Lifecycle, project, lifecycle);
+        let mut message = Message::new(EventKind::Lifecycle, project);
+        let is_servers = |kind: &&str| lifecycle.action.starts_with(kind);
+        message.is_servers = SERVERS_OWN.iter().any(is_servers);
+        self.send(message, lifecycle, None::<&()>);
     }
 
     /// Passes a line of the log on.
     pub(crate) fn logging(&self, line: &Logging) {
-        self.send(EventKind::Logging, None, line);
+        self.send(Message::new(EventKind::Logging, None), line, None::<&()>);
     }
 
     /// Whether anybody listens, so that nobody writes messages for no one.
@@ -95,28 +118,53 @@ impl Events {
         self.sender.receiver_count() > 0
     }
 
-    fn send<T: Serialize>(&self, kind: EventKind, project: Option<&str>, metadata: &T) {
+    fn send<T: Serialize, U: Serialize>(
+        &self,
+        mut message: Message,
+        metadata: &T,
+        for_others: Option<&U>,
+    ) {
         if !self.has_listeners() {
             return;
         }
         let timestamp = self.clock.now().into();
+        message.text = message.write(timestamp, metadata);
+        message.text_for_others = for_others.map(|metadata| message.write(timestamp, metadata));
+        // Fails only when the last listener has just gone.
+        drop(self.sender.send(Arc::new(message)));
+    }
+}
+
+/// What actions are called that are about the server itself.
+const SERVERS_OWN: &[&str] = &[
+    "certificate-",
+    "config-",
+    "storage-pool-",
+    "project-",
+    "warning-",
+];
+
+impl Message {
+    fn new(kind: EventKind, project: Option<&str>) -> Self {
+        Self {
+            kind,
+            project: project.map(str::to_owned),
+            is_servers: false,
+            owner: None,
+            text: String::new(),
+            text_for_others: None,
+        }
+    }
+
+    fn write<T: Serialize>(&self, timestamp: Timestamp, metadata: &T) -> String {
         let event = Event {
-            kind: kind.name(),
+            kind: self.kind.name(),
             timestamp,
             metadata,
             location: "none",
-            project,
+            project: self.project.as_deref(),
         };
-        let Ok(text) = serde_json::to_string(&event) else {
-            return;
-        };
-        let message = Message {
-            kind,
-            project: project.map(str::to_owned),
-            text,
-        };
-        // Fails only when the last listener has just gone.
-        drop(self.sender.send(Arc::new(message)));
+        serde_json::to_string(&event).unwrap_or_default()
     }
 }
 

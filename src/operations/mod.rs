@@ -5,10 +5,12 @@
 
 mod events;
 mod operation;
+mod secret;
 mod status;
 
 pub(crate) use events::{EventKind, Events, Message, happened};
 pub(crate) use operation::{Class, Operation};
+pub(crate) use secret::{new_secret, same_secret};
 pub(crate) use status::Status;
 
 use std::{
@@ -153,16 +155,6 @@ impl Operations {
     pub(crate) fn find(&self, id: &str) -> Option<Operation> {
         let id = Uuid::parse_str(id).ok()?;
         self.set().get(&id).cloned()
-    }
-
-    /// The operation with this id.
-    ///
-    /// # Errors
-    ///
-    /// 404 when there is none.
-    pub(crate) fn get(&self, id: &str) -> Result<Operation> {
-        self.find(id)
-            .ok_or_else(|| Error::not_found("Operation not found"))
     }
 
     /// The operations of a project and those of no project, oldest first.

@@ -156,7 +156,8 @@ impl Operation {
             state.updated_at = self.0.clock.now();
             self.render(&state)
         };
-        self.0.events.operation(self.project(), &object);
+        let (project, owner) = (self.project(), self.requestor());
+        self.0.events.operation(project, owner, &object);
     }
 
     /// Whether it was told to stop.
@@ -192,7 +193,8 @@ impl Operation {
             }
             self.render(&state)
         };
-        self.0.events.operation(self.project(), &object);
+        let (project, owner) = (self.project(), self.requestor());
+        self.0.events.operation(project, owner, &object);
         self.0.status.send_replace(next);
     }
 

@@ -57,7 +57,7 @@ async fn a_token_is_used_once() {
 async fn a_task_cannot_be_cancelled_unless_it_says_so() {
     let (operations, _) = operations();
     let announced = operations.task(spec(), |_| std::future::pending());
-    let task = operations.get(&announced.id).unwrap();
+    let task = operations.find(&announced.id).unwrap();
     let error = operations.cancel(&task).unwrap_err();
     assert_eq!(error.message(), "This operation can't be cancelled");
     let still = task.wait(Some(Duration::from_millis(1))).await;

@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["operations"],
     &["access"],
     &["settings"],
+    &["trust"],
     &["images"],
     &["instances"],
     &["http", "web"],

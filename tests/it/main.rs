@@ -45,5 +45,6 @@ mod routing;
 mod secrets;
 mod server;
 mod show;
+mod trust;
 mod untrusted;
 mod uploads;

@@ -27,6 +27,8 @@ const OPEN: &[(&str, &str, u16, &str)] = &[
         404,
         "Image alias not found",
     ),
+    ("POST", "/1.0/certificates", 403, "not authorized"),
+    ("GET", "/1.0/metrics", 403, "not authorized"),
     ("GET", "/1.0/operations/{id}/wait", 403, "not authorized"),
     (
         "GET",

@@ -17,7 +17,7 @@ mod write;
 mod tests;
 
 pub(crate) use cursor::Kind;
-pub(crate) use decode::{Decode, Decoder, decode};
+pub(crate) use decode::{Decode, Decoder, decode, decode_into};
 pub(crate) use jmap::Jmap;
 pub(crate) use structs::{Fields, decode_fields, go_key, go_struct};
 pub(crate) use value::Json;

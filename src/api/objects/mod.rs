@@ -1,5 +1,6 @@
 //! What answers look like: LXD's objects, key for key and in LXD's order.
 
+mod certificate;
 mod event;
 mod image;
 mod network;
@@ -9,6 +10,7 @@ pub(crate) mod resources;
 mod server;
 mod storage;
 
+pub(crate) use certificate::Certificate;
 pub(crate) use event::{Event, Lifecycle, Logging, Requestor};
 pub(crate) use image::{Alias, Image, ImageAlias, UpdateSource};
 pub(crate) use network::Network;

@@ -40,3 +40,33 @@ pub(crate) struct OperationObject {
     /// `none`: this daemon is no cluster member.
     pub(crate) location: &'static str,
 }
+
+/// The keys of an operation's metadata that open something to whoever knows them.
+const SECRETS: &[&str] = &["secret", "fds"];
+
+impl OperationObject {
+    /// Whether it tells something that opens a thing to whoever knows it.
+    pub(crate) fn has_secrets(&self) -> bool {
+        let metadata = self.metadata.as_ref();
+        metadata.is_some_and(|metadata| SECRETS.iter().any(|key| metadata.contains_key(*key)))
+    }
+
+    /// The same for others than the one who began it. The keys stay, empty, because clients take
+    /// an operation without them for one of another kind.
+    pub(crate) fn without_secrets(mut self) -> Self {
+        for key in SECRETS {
+            let value = self
+                .metadata
+                .as_mut()
+                .and_then(|metadata| metadata.get_mut(*key));
+            if let Some(value) = value {
+                *value = if value.is_object() {
+                    serde_json::json!({})
+                } else {
+                    "".into()
+                };
+            }
+        }
+        self
+    }
+}

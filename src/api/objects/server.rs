@@ -7,9 +7,10 @@ use serde::Serialize;
 /// LXD's server object. An untrusted caller reads it without `config` and `environment`.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Server {
-    /// Settings that differ from their defaults; a hidden one shows as `true`.
+    /// Settings that differ from their defaults; a hidden one shows as `true`. Restricted callers
+    /// read `null`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) config: Option<BTreeMap<String, serde_json::Value>>,
+    pub(crate) config: Option<serde_json::Value>,
     /// What this daemon does beyond the first version of the API.
     pub(crate) api_extensions: &'static [&'static str],
     /// `stable`.

@@ -179,7 +179,9 @@ impl Https {
         };
         let session = stream.get_ref().1;
         let certificates = session.peer_certificates();
-        let certificate = certificates.and_then(<[_]>::first).map(|der| der.to_vec());
+        let certificate = certificates
+            .and_then(<[_]>::first)
+            .map(|der| Arc::from(der.as_ref()));
         let protocol = match session.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,

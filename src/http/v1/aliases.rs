@@ -7,7 +7,7 @@ use crate::{
         objects::Alias,
         requests::{ImageAliasesEntryPost, ImageAliasesEntryPut, ImageAliasesPost},
     },
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     images::{AliasPatch, Visibility},
 };
 
@@ -54,10 +54,14 @@ pub(crate) async fn create(mut call: Call) -> Result<Answer> {
 /// GET: one alias.
 pub(crate) async fn get(call: Call) -> Result<Answer> {
     let images = &call.services.images;
-    let scope = images.scope(call.project()).await?;
-    let alias = images
-        .alias(&scope, Visibility::of(&call.caller), call.segment(0))
-        .await?;
+    let scope = images.scope(call.project()).await;
+    let scope = scope.map_err(|error| match error.kind() {
+        // Nor may everybody know which projects there are.
+        Kind::NotFound if !call.may_use_project() => Error::not_found("Image alias not found"),
+        _ => error,
+    })?;
+    let sees = Visibility::of(&call.caller, call.project());
+    let alias = images.alias(&scope, sees, call.segment(0)).await?;
     Answer::tagged(&alias, &alias)
 }
 

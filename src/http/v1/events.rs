@@ -9,6 +9,7 @@ use axum::{
 
 use super::{Answer, Call};
 use crate::{
+    access::Access,
     error::{Error, Kind, Result},
     http::events::{Filter, serve},
     operations::EventKind,
@@ -40,36 +41,50 @@ async fn filter(call: &Call) -> Result<Filter> {
             "Cannot specify a project when requesting all projects",
         ));
     }
-    let kinds = kinds(call.query("type"))?;
+    let kinds = kinds(call)?;
+    let caller = call.caller.clone();
     if all_projects {
         return Ok(Filter {
+            caller,
             kinds,
             project: None,
         });
     }
+    call.caller.check(Access::Project, call.project())?;
     // LXD: an unknown project is a 500 here.
     let found = call.services.projects.get(call.project()).await;
     let project = found.map_err(|error| error.with_kind(Kind::Failed))?;
     Ok(Filter {
+        caller,
         kinds,
         project: Some(project.name),
     })
 }
 
-fn kinds(types: Option<&str>) -> Result<Vec<EventKind>> {
+/// The kinds that a caller asks for. The log is for those who may do everything.
+fn kinds(call: &Call) -> Result<Vec<EventKind>> {
+    let types = call.query("type");
     let all = [
         EventKind::Logging,
         EventKind::Operation,
         EventKind::Lifecycle,
     ];
+    let is_admin = call.caller.is_admin();
     let Some(types) = types.filter(|types| !types.is_empty()) else {
-        return Ok(all.to_vec());
+        let all = all.into_iter();
+        return Ok(all
+            .filter(|kind| is_admin || *kind != EventKind::Logging)
+            .collect());
     };
     let kind = |name: &str| {
         let unknown = || Error::failed(format!("{name:?} isn't a supported event type"));
         EventKind::from_name(name).ok_or_else(unknown)
     };
-    types.split(',').map(kind).collect()
+    let kinds: Vec<_> = types.split(',').map(kind).collect::<Result<_>>()?;
+    if !is_admin && kinds.contains(&EventKind::Logging) {
+        return Err(Error::failed("Forbidden"));
+    }
+    Ok(kinds)
 }
 
 /// LXD's answer to a plain GET.

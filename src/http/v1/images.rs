@@ -9,7 +9,7 @@ use crate::{
         objects::Image,
         requests::ImagePut,
     },
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     http::files::{self, Download},
     images::{Exported, ExportedPart, ImagePatch, Visibility},
 };
@@ -20,9 +20,15 @@ pub(crate) async fn list(call: Call) -> Result<Answer> {
         return list_everywhere(call).await;
     }
     let images = &call.services.images;
-    let scope = images.scope(call.project()).await?;
-    let sees = Visibility::of(&call.caller);
     let filter = filter(&call)?;
+    let (scope, sees) = match seen(&call).await {
+        // A project that is not there looks like one with nothing public to those who may not
+        // know.
+        Err(error) if error.kind() == Kind::NotFound && !call.may_use_project() => {
+            return Answer::sync(&[(); 0]);
+        }
+        seen => seen?,
+    };
     if filter.is_some() || call.recursion() {
         return listed(&call, images.list(&scope, sees).await?, filter.as_ref());
     }
@@ -45,8 +51,23 @@ async fn list_everywhere(call: Call) -> Result<Answer> {
         return Err(Error::bad_request(text));
     }
     let filter = filter(&call)?;
-    let images = call.services.images.list_everywhere().await?;
+    let mut images = call.services.images.list_everywhere().await?;
+    images.retain(|image| call.caller.may_see(image.project.as_deref()));
     listed(&call, images, filter.as_ref())
+}
+
+/// Where the images are, and which of them the caller sees.
+async fn seen(call: &Call) -> Result<(Scope, Visibility)> {
+    let scope = call.services.images.scope(call.project()).await?;
+    Ok((scope, Visibility::of(&call.caller, call.project())))
+}
+
+/// What those who may not know whether there is such a project read.
+fn unknown(call: &Call, error: Error) -> Error {
+    if error.kind() == Kind::NotFound && !call.may_use_project() {
+        return Error::not_found("Image not found");
+    }
+    error
 }
 
 fn filter(call: &Call) -> Result<Option<Filter>> {
@@ -84,8 +105,7 @@ fn passing(images: Vec<Image>, filter: &Filter) -> Result<Vec<Image>> {
 /// GET: one image.
 pub(crate) async fn get(call: Call) -> Result<Answer> {
     let images = &call.services.images;
-    let scope = images.scope(call.project()).await?;
-    let sees = Visibility::of(&call.caller);
+    let (scope, sees) = seen(&call).await.map_err(|error| unknown(&call, error))?;
     let secret = call.query("secret");
     let row = images
         .find_with_secret(&scope, sees, call.segment(0), secret)
@@ -163,8 +183,7 @@ pub(crate) async fn secret(call: Call) -> Result<Answer> {
 /// GET and HEAD: the image's files.
 pub(crate) async fn export(call: Call) -> Result<Answer> {
     let images = &call.services.images;
-    let scope = images.scope(call.project()).await?;
-    let sees = Visibility::of(&call.caller);
+    let (scope, sees) = seen(&call).await.map_err(|error| unknown(&call, error))?;
     let secret = call.query("secret");
     let row = images
         .find_with_secret(&scope, sees, call.segment(0), secret)

@@ -1,8 +1,14 @@
 //! What clients look at besides images: `/1.0/resources`, `/1.0/networks`, `/1.0/cluster`,
 //! `/1.0/warnings`, and lists of what this server never has.
 
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, header},
+};
+
 use super::{Answer, Call, url};
 use crate::{
+    access::Access,
     api::objects::Cluster,
     error::{Context, Error, Kind, Result},
     instances,
@@ -87,6 +93,22 @@ pub(crate) async fn cluster_members(_call: Call) -> Result<Answer> {
 #[expect(clippy::unused_async, reason = "handlers are async")]
 pub(crate) async fn cluster_groups(_call: Call) -> Result<Answer> {
     Err(Error::bad_request("This server is not clustered"))
+}
+
+/// GET: measurements of running instances, as `OpenMetrics`; there are none.
+#[expect(clippy::unused_async, reason = "handlers are async")]
+pub(crate) async fn metrics(call: Call) -> Result<Answer> {
+    let settings = call.services.settings.current();
+    let is_open = settings
+        .get("core.metrics_authentication")
+        .is_some_and(|text| text == "false");
+    if !is_open {
+        call.caller.check(Access::Metrics, call.project())?;
+    }
+    let mut response = Response::new(Body::from("# EOF\n"));
+    let text = HeaderValue::from_static("text/plain");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    Ok(Answer::Raw(response))
 }
 
 /// GET: one warning.

@@ -1,6 +1,7 @@
 //! The handlers of API version 1.0, one file for each resource.
 
 pub(super) mod aliases;
+pub(super) mod certificates;
 pub(super) mod events;
 pub(super) mod images;
 pub(super) mod machine;

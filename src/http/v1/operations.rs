@@ -6,15 +6,17 @@ use super::{Answer, Call};
 use crate::{
     api::objects::OperationObject,
     error::{Error, Result},
-    images::same_secret,
-    operations::{self, Operation, happened},
+    operations::{self, Operation, happened, same_secret},
 };
 
 /// GET: operations by the lower-case name of their status.
 #[expect(clippy::unused_async, reason = "handlers are async")]
 pub(crate) async fn list(call: Call) -> Result<Answer> {
-    let found = call.services.operations.of_project(call.project());
-    let objects = found.iter().map(Operation::object);
+    let mut found = call.services.operations.of_project(call.project());
+    found.retain(|operation| call.caller.may_see(operation.project()));
+    let objects = found
+        .iter()
+        .map(|operation| shown(&call, operation, operation.object()));
     if call.recursion() {
         return Answer::sync(&by_status(objects, |object| object));
     }
@@ -40,14 +42,30 @@ fn by_status<T>(
 /// GET: one operation.
 #[expect(clippy::unused_async, reason = "handlers are async")]
 pub(crate) async fn get(call: Call) -> Result<Answer> {
-    Answer::sync(&call.services.operations.get(call.segment(0))?.object())
+    let operation = visible(&call)?;
+    Answer::sync(&shown(&call, &operation, operation.object()))
+}
+
+/// The operation, if the caller may know of it.
+fn visible(call: &Call) -> Result<Operation> {
+    let found = call.services.operations.find(call.segment(0));
+    let found = found.filter(|operation| call.caller.may_see(operation.project()));
+    found.ok_or_else(|| Error::not_found("Operation not found"))
+}
+
+/// Its secrets are for whoever began it.
+fn shown(call: &Call, operation: &Operation, object: OperationObject) -> OperationObject {
+    if call.caller.is(operation.requestor()) {
+        return object;
+    }
+    object.without_secrets()
 }
 
 /// DELETE: ends one that can be cancelled.
 #[expect(clippy::unused_async, reason = "handlers are async")]
 pub(crate) async fn delete(call: Call) -> Result<Answer> {
     let operations = &call.services.operations;
-    let operation = operations.get(call.segment(0))?;
+    let operation = visible(&call)?;
     operations.cancel(&operation)?;
     let path = format!("/1.0/operations/{}", operation.id());
     let project = operation.project().unwrap_or("default");
@@ -64,21 +82,33 @@ pub(crate) async fn delete(call: Call) -> Result<Answer> {
 /// GET: waits until one has ended. Who is not trusted needs the operation's secret.
 pub(crate) async fn wait(call: Call) -> Result<Answer> {
     let secret = call.query("secret").filter(|secret| !secret.is_empty());
-    let found = call.services.operations.find(call.segment(0));
-    if let Some(secret) = secret {
-        let known = found
-            .as_ref()
-            .and_then(|operation| operation.metadata_text("secret"));
-        if !known.is_some_and(|known| same_secret(&known, secret)) {
-            return Err(Error::not_authorized());
-        }
-    } else if !call.caller.is_trusted() {
+    if secret.is_none() && !call.caller.is_trusted() {
         return Err(Error::not_authorized());
     }
     // LXD: the timeout is looked at before the operation.
-    let timeout = operations::timeout(call.query("timeout"))?;
-    let operation = found.ok_or_else(|| Error::not_found("Operation not found"))?;
-    Answer::sync(&operation.wait(timeout).await)
+    let (timeout, found) = match secret {
+        Some(secret) => {
+            let operation = with_secret(&call, secret)?;
+            (operations::timeout(call.query("timeout"))?, Ok(operation))
+        }
+        None => (operations::timeout(call.query("timeout"))?, visible(&call)),
+    };
+    let operation = found?;
+    let object = operation.wait(timeout).await;
+    match secret {
+        Some(_) => Answer::sync(&object),
+        None => Answer::sync(&shown(&call, &operation, object)),
+    }
+}
+
+/// The operation whose secret this is.
+fn with_secret(call: &Call, secret: &str) -> Result<Operation> {
+    let found = call.services.operations.find(call.segment(0));
+    let known = |operation: &Operation| {
+        let known = operation.metadata_text("secret");
+        known.is_some_and(|known| same_secret(&known, secret))
+    };
+    found.filter(known).ok_or_else(Error::not_authorized)
 }
 
 /// GET: the data channel of an operation that has one. None of this daemon's has.
@@ -90,11 +120,11 @@ pub(crate) async fn websocket(call: Call) -> Result<Answer> {
     if !call.caller.is_trusted() && !has_secret {
         return Err(Error::not_authorized());
     }
-    match call.services.operations.find(call.segment(0)) {
-        Some(_) if call.caller.is_trusted() => {
+    match visible(&call) {
+        Ok(_) if call.caller.is_trusted() => {
             Err(Error::failed("Only websocket operations can be connected"))
         }
-        None if !has_secret => Err(Error::bad_request("missing secret")),
+        Err(_) if !has_secret => Err(Error::bad_request("missing secret")),
         _ => Err(Error::not_found("Operation not found")),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Answer, Call, url};
 use crate::{
-    access::ProjectChange,
+    access::{Access, ProjectChange},
     api::{
         json::{self, Jmap},
         objects::Project,
@@ -13,7 +13,8 @@ use crate::{
 
 /// GET: every project.
 pub(crate) async fn list(call: Call) -> Result<Answer> {
-    let projects = call.services.projects.list().await?;
+    let mut projects = call.services.projects.list().await?;
+    projects.retain(|project| call.caller.may_use(&project.name));
     if call.recursion() {
         return Answer::sync(&projects);
     }
@@ -36,8 +37,14 @@ pub(crate) async fn create(mut call: Call) -> Result<Answer> {
 
 /// GET: one project.
 pub(crate) async fn get(call: Call) -> Result<Answer> {
+    check(&call)?;
     let project = call.services.projects.get(call.segment(0)).await?;
     Answer::tagged(&project, &tagged(&project))
+}
+
+/// Only their own projects are there for restricted callers.
+fn check(call: &Call) -> Result<()> {
+    call.caller.check(Access::Project, call.segment(0))
 }
 
 /// PUT: the whole configuration.
@@ -92,6 +99,7 @@ pub(crate) async fn delete(call: Call) -> Result<Answer> {
 
 /// GET: what it uses.
 pub(crate) async fn state(call: Call) -> Result<Answer> {
+    check(&call)?;
     Answer::sync(&call.services.projects.state(call.segment(0)).await?)
 }
 

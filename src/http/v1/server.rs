@@ -44,9 +44,10 @@ pub(crate) async fn get(call: Call) -> Result<Answer> {
     if !is_trusted {
         return Answer::sync(&server);
     }
-    let config = call.services.settings.rendered();
     server.environment = Some(environment(&call).await?);
-    server.config = Some(config.clone());
+    let config = call.services.settings.rendered();
+    let config = call.caller.is_admin().then_some(config);
+    server.config = Some(serde_json::json!(config));
     Answer::tagged(&server, &config)
 }
 

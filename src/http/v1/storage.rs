@@ -11,7 +11,10 @@ use crate::{
 
 /// GET: every pool.
 pub(crate) async fn list(call: Call) -> Result<Answer> {
-    let pools = call.services.pools.list().await?;
+    let mut pools = call.services.pools.list().await?;
+    for pool in &mut pools {
+        confine(&call, pool);
+    }
     if call.recursion() {
         return Answer::sync(&pools);
     }
@@ -38,8 +41,17 @@ pub(crate) async fn get(call: Call) -> Result<Answer> {
     {
         return Err(Error::not_found("Cluster member not found"));
     }
-    let pool = call.services.pools.get(call.segment(0)).await?;
+    let mut pool = call.services.pools.get(call.segment(0)).await?;
+    confine(&call, &mut pool);
     Answer::tagged(&pool, &tagged(&pool))
+}
+
+/// Restricted callers do not read where a pool is, nor what uses it.
+fn confine(call: &Call, pool: &mut Pool) {
+    if !call.caller.is_admin() {
+        pool.config = None;
+        pool.used_by = Some(Vec::new());
+    }
 }
 
 /// PUT: the whole configuration.

@@ -34,7 +34,7 @@ pub(crate) async fn post(mut call: Call) -> Result<Answer> {
     let images = call.services.images.clone();
     let scope = match images.scope_for_create(call.project()).await {
         Ok(scope) => scope,
-        Err(_) if !call.caller.is_trusted() => return Err(Error::not_authorized()),
+        Err(_) if !call.may_use_project() => return Err(Error::not_authorized()),
         Err(error) => return Err(error),
     };
     let (fingerprint, secret) = (
@@ -42,7 +42,7 @@ pub(crate) async fn post(mut call: Call) -> Result<Answer> {
         call.header("x-lxd-secret"),
     );
     let grant = images.redeem_push_token(&scope, fingerprint, secret)?;
-    if grant.is_none() && !call.caller.is_trusted() {
+    if grant.is_none() && !call.may_use_project() {
         return Err(Error::not_authorized());
     }
     let mut request = upload_request(&call);
@@ -130,7 +130,7 @@ fn interrupted(error: &axum::Error) -> Error {
 
 fn from_json(call: &Call, scope: &Scope, request: &ImagesPost) -> Result<Answer> {
     // A push token is for bytes, not for further requests.
-    if !call.caller.is_trusted() {
+    if !call.may_use_project() {
         return Err(Error::not_authorized());
     }
     let Some(source) = &request.source else {

@@ -21,6 +21,11 @@ pub(crate) enum Client {
 }
 
 impl Client {
+    /// Somebody over TLS with this certificate.
+    pub(crate) fn with(address: SocketAddr, identity: &Arc<Identity>) -> Self {
+        Self::Tls(address, Some(Arc::clone(identity)))
+    }
+
     /// A raw connection.
     pub(crate) fn stream(&self) -> io::Result<Box<dyn Stream>> {
         match self {

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use rcgen::{CertificateParams, KeyPair};
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -59,11 +61,38 @@ pub(crate) struct Identity {
 impl Identity {
     /// A new self-signed one.
     pub(crate) fn new() -> Self {
-        let made = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
-        Self {
-            certificate: made.cert.der().clone(),
-            key: made.signing_key.serialize_der(),
-        }
+        Self::made(&CertificateParams::new(["client".to_owned()]).unwrap())
+    }
+
+    /// A new self-signed one of this kind.
+    pub(crate) fn made(parameters: &CertificateParams) -> Self {
+        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+        let made = parameters.self_signed(&key).unwrap();
+        Self::of(made.der().clone(), &key)
+    }
+
+    /// One that somebody else made.
+    pub(crate) fn of(certificate: CertificateDer<'static>, key: &KeyPair) -> Self {
+        let key = key.serialize_der();
+        Self { certificate, key }
+    }
+
+    /// SHA-256 of the certificate.
+    pub(crate) fn fingerprint(&self) -> String {
+        super::fingerprint(&[&self.certificate])
+    }
+
+    /// The certificate as `POST /1.0/certificates` takes it.
+    pub(crate) fn base64(&self) -> String {
+        BASE64.encode(&self.certificate)
+    }
+
+    /// The certificate as a file.
+    pub(crate) fn pem(&self) -> String {
+        let encoded = self.base64();
+        let lines = encoded.as_bytes().chunks(64).map(String::from_utf8_lossy);
+        let lines = lines.collect::<Vec<_>>().join("\n");
+        format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n")
     }
 }
 

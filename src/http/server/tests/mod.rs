@@ -71,7 +71,7 @@ impl Pair {
     }
 
     fn fingerprint(&self) -> String {
-        tls::fingerprint(&self.certificate)
+        crate::trust::fingerprint(&self.certificate)
     }
 
     fn served(&self) -> tls::Certificate {
@@ -207,7 +207,7 @@ fn shown(peer: &Peer) -> String {
             address,
             certificate,
         } => {
-            let certificate = certificate.as_deref().map(tls::fingerprint);
+            let certificate = certificate.as_deref().map(crate::trust::fingerprint);
             format!("tls {} {}", address.ip(), certificate.unwrap_or_default())
         }
     }
