@@ -15,6 +15,7 @@ use super::{
     header::Kind,
     qcow2::{HEADER_BYTES, check_header},
     tar::{Entry, Tar},
+    top::{check_kind, check_name, is_single},
 };
 use crate::{
     error::{Error, Result},
@@ -32,6 +33,10 @@ pub(crate) struct Limits {
     pub(crate) search_bytes: u64,
     /// The same as a multiple of the file's own length, if that is more.
     pub(crate) search_ratio: u64,
+    /// Most time until then, for what is small.
+    pub(crate) search_time: Duration,
+    /// How many bytes of the file each further second needs.
+    pub(crate) search_bytes_per_second: u64,
     /// Bytes after which the rest is left to whoever unpacks it, once both are found.
     pub(crate) scan_bytes: u64,
     /// The same in time.
@@ -45,6 +50,8 @@ impl Default for Limits {
             entries: 10_000_000,
             search_bytes: 4 * 1024 * 1024 * 1024,
             search_ratio: 1000,
+            search_time: Duration::from_secs(30),
+            search_bytes_per_second: 1024 * 1024,
             scan_bytes: 64 * 1024 * 1024,
             scan_time: Duration::from_secs(5),
         }
@@ -189,6 +196,7 @@ impl Scan<'_> {
         let mut tar = Tar::new(Bounded {
             input: counted,
             limit: self.search_limit(),
+            deadline: Some(self.began + self.search_time()),
         });
         let mut entries = 0_u64;
         while let Some(entry) = tar.next()? {
@@ -207,7 +215,7 @@ impl Scan<'_> {
 
     /// Behind the archive's end, only whether the compressed file is whole matters.
     fn check_ending<R: Read>(&self, bounded: &mut Bounded<'_, R>) -> Result<(), Trouble> {
-        bounded.limit = self.limits.scan_bytes;
+        (bounded.limit, bounded.deadline) = (self.limits.scan_bytes, None);
         let mut ignored = vec![0; 64 * 1024];
         loop {
             match bounded.read(&mut ignored) {
@@ -227,13 +235,20 @@ impl Scan<'_> {
         self.limits.search_bytes.max(by_ratio)
     }
 
+    fn search_time(&self) -> Duration {
+        let seconds = self.size_bytes / self.limits.search_bytes_per_second.max(1);
+        // A year, for files that no disk holds.
+        self.limits.search_time + Duration::from_secs(seconds.min(31_536_000))
+    }
+
     fn has_looked_long_enough<R: Read>(&self, tar: &mut Tar<Bounded<'_, R>>) -> bool {
         let bounded = tar.input_mut();
-        bounded.limit = u64::MAX;
+        (bounded.limit, bounded.deadline) = (u64::MAX, None);
         bounded.input.count > self.limits.scan_bytes || self.began.elapsed() > self.limits.scan_time
     }
 
     fn look_at<R: Read>(&mut self, entry: &Entry, tar: &mut Tar<R>) -> Result<(), Trouble> {
+        check_name(&entry.name, entry.kind)?;
         let Some(place) = Place::of(&entry.name) else {
             return Ok(());
         };
@@ -254,14 +269,13 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Refuses a name at the top that comes again as something else.
+    /// Refuses a name at the top that comes again, or as what it must not be.
     fn remember(&mut self, place: &Place, kind: Kind) -> Result<(), Error> {
         let kind = if place.is_top { kind } else { Kind::Directory };
-        let is_link = matches!(kind, Kind::SymbolicLink | Kind::HardLink);
         let before = self.seen.top.insert(place.top, kind);
         let again = match before {
             None => false,
-            Some(before) => before != kind || place.top == "metadata.yaml",
+            Some(before) => before != kind || is_single(place.top),
         };
         if again {
             return Err(Error::failed(format!(
@@ -269,13 +283,7 @@ impl Scan<'_> {
                 place.top
             )));
         }
-        if is_link && matches!(place.top, "rootfs" | "templates") {
-            return Err(Error::failed(format!(
-                "Image has a link in place of {:?}",
-                place.top
-            )));
-        }
-        Ok(())
+        check_kind(place.top, kind)
     }
 
     fn read_metadata<R: Read>(&mut self, entry: &Entry, tar: &mut Tar<R>) -> Result<(), Trouble> {
@@ -370,11 +378,15 @@ impl<R: Read> Read for Counted<R> {
 struct Bounded<'c, R> {
     input: &'c mut Counted<R>,
     limit: u64,
+    deadline: Option<Instant>,
 }
 
 impl<R: Read> Read for Bounded<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.input.count > self.limit {
+        let is_late = self
+            .deadline
+            .is_some_and(|deadline| Instant::now() > deadline);
+        if is_late || self.input.count > self.limit {
             return Err(io::Error::other(SearchedTooFar));
         }
         self.input.read(buffer)

@@ -2,11 +2,14 @@
 //! needs it, and what inspection looks for.
 
 mod decode;
+mod extended;
 mod header;
 mod inspect;
 mod qcow2;
 mod sniff;
+mod sparse;
 mod tar;
+mod top;
 
 pub(crate) use inspect::{Limits, inspect_metadata, inspect_unified};
 pub(crate) use qcow2::check_root;

@@ -1,0 +1,46 @@
+//! What may stand at the top of an image under a name that means something.
+
+use super::header::Kind;
+use crate::error::{Error, Result};
+
+/// Refuses what is no file or no directory where one belongs: a link or device there would be
+/// opened by whoever uses the image.
+pub(super) fn check_kind(top: &str, kind: Kind) -> Result<()> {
+    let fits = match top {
+        "rootfs" | "templates" | "." => kind == Kind::Directory,
+        "rootfs.img" => matches!(kind, Kind::Regular | Kind::Sparse),
+        "backup.yaml" => kind == Kind::Regular,
+        _ => true,
+    };
+    let what = match kind {
+        _ if fits => return Ok(()),
+        Kind::SymbolicLink | Kind::HardLink => "link",
+        Kind::Special => "device",
+        Kind::Directory => "directory",
+        Kind::Regular | Kind::Sparse => "file",
+    };
+    Err(Error::failed(format!(
+        "Image has a {what} in place of {top:?}"
+    )))
+}
+
+/// Whether a name may come once only. Directories may come again, the same files may not: readers
+/// differ in which of them counts.
+pub(super) fn is_single(top: &str) -> bool {
+    !matches!(top, "rootfs" | "templates")
+}
+
+/// Refuses names that lead somewhere else than they say, and an image that is itself no directory.
+pub(super) fn check_name(name: &[u8], kind: Kind) -> Result<()> {
+    let mut parts = name
+        .split(|byte| *byte == b'/')
+        .filter(|part| !part.is_empty() && *part != b".")
+        .peekable();
+    if parts.peek().is_none() {
+        return check_kind(".", kind);
+    }
+    if parts.any(|part| part == b"..") {
+        return Err(Error::failed("Image has an entry with \"..\" in its name"));
+    }
+    Ok(())
+}
