@@ -22,6 +22,7 @@ mod docs;
 mod edit;
 mod events;
 mod export;
+mod formats;
 mod hostile_archives;
 mod hostile_names;
 mod https;

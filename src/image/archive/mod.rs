@@ -4,6 +4,7 @@
 mod decode;
 mod extended;
 mod header;
+mod input;
 mod inspect;
 mod qcow2;
 mod sniff;
