@@ -15,7 +15,7 @@ use super::{
     header::Kind,
     qcow2::{HEADER_BYTES, check_header},
     tar::{Entry, Tar},
-    top::{check_kind, check_name, is_single},
+    top::{Links, check_kind, check_name, is_single},
 };
 use crate::{
     error::{Error, Result},
@@ -156,6 +156,7 @@ fn scan(mut input: impl Read, size_bytes: u64, limits: &Limits, wanted: Wanted) 
         wanted,
         size_bytes,
         seen: Seen::default(),
+        links: Links::default(),
         began: Instant::now(),
     };
     match scan.run(&mut counted) {
@@ -188,6 +189,7 @@ struct Scan<'l> {
     wanted: Wanted,
     size_bytes: u64,
     seen: Seen,
+    links: Links,
     began: Instant,
 }
 
@@ -249,6 +251,7 @@ impl Scan<'_> {
 
     fn look_at<R: Read>(&mut self, entry: &Entry, tar: &mut Tar<R>) -> Result<(), Trouble> {
         check_name(&entry.name, entry.kind)?;
+        self.links.check(&entry.name, entry.kind)?;
         let Some(place) = Place::of(&entry.name) else {
             return Ok(());
         };
@@ -312,24 +315,22 @@ impl Scan<'_> {
         {
             return Error::failed(SearchedTooFar.to_string());
         }
-        if self.seen.has_all(self.wanted) {
-            let reason = if is_cut {
-                "unexpected EOF".to_owned()
-            } else {
-                error.to_string()
-            };
+        let reason = if is_cut {
+            "unexpected EOF".to_owned()
+        } else {
+            error.to_string()
+        };
+        if self.seen.has_all(Wanted::MetadataAndRoot) {
             return Error::failed(format!("Image archive is damaged: {reason}"));
         }
-        if self.seen.metadata.is_some() {
-            return Error::failed("Invalid instance type");
+        let is_said = match format {
+            Format::Tar | Format::Gzip | Format::Xz | Format::Lzma => is_cut,
+            _ => self.seen.metadata.is_some(),
+        };
+        if is_said || reason.starts_with("archive/tar: ") {
+            return Error::failed(reason);
         }
-        match format {
-            Format::Tar | Format::Gzip | Format::Xz | Format::Lzma if is_cut => {
-                Error::failed("unexpected EOF")
-            }
-            _ if error.to_string().starts_with("archive/tar: ") => Error::failed(error.to_string()),
-            _ => missing_metadata(),
-        }
+        missing_metadata()
     }
 }
 

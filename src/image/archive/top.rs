@@ -1,5 +1,7 @@
 //! What may stand at the top of an image under a name that means something.
 
+use std::collections::BTreeSet;
+
 use super::header::Kind;
 use crate::error::{Error, Result};
 
@@ -43,4 +45,41 @@ pub(super) fn check_name(name: &[u8], kind: Kind) -> Result<()> {
         return Err(Error::failed("Image has an entry with \"..\" in its name"));
     }
     Ok(())
+}
+
+/// Most links outside the root that are kept in mind.
+const MAX_LINKS: usize = 10_000;
+
+/// The links of an image outside its root, so that nothing is put behind one of them: there it
+/// would be somewhere else than its name says.
+#[derive(Debug, Default)]
+pub(super) struct Links(BTreeSet<Vec<u8>>);
+
+impl Links {
+    /// Refuses an entry behind a link that came before it.
+    pub(super) fn check(&mut self, name: &[u8], kind: Kind) -> Result<()> {
+        let mut path = Vec::new();
+        for part in name
+            .split(|byte| *byte == b'/')
+            .filter(|part| !part.is_empty() && *part != b".")
+        {
+            if path == b"rootfs" {
+                return Ok(());
+            }
+            if self.0.contains(&path) {
+                return Err(Error::failed("Image has an entry behind a link"));
+            }
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(part);
+        }
+        if kind == Kind::SymbolicLink {
+            self.0.insert(path);
+        }
+        if self.0.len() > MAX_LINKS {
+            return Err(Error::failed("Image has too many links outside its root"));
+        }
+        Ok(())
+    }
 }
