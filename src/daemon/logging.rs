@@ -9,7 +9,9 @@ use tracing::{
 };
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
+    field::MakeExt,
     filter::LevelFilter,
+    fmt::format::{Writer, debug_fn},
     layer::{Context, SubscriberExt},
     util::SubscriberInitExt,
 };
@@ -36,6 +38,7 @@ pub(super) fn start(level: &str, events: Events) -> Result<()> {
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
             .compact()
+            .fmt_fields(debug_fn(write_field).delimited(" "))
     });
     let listeners =
         Listeners(events).with_filter(EnvFilter::builder().parse_lossy("off,lximaged=debug"));
@@ -45,6 +48,28 @@ pub(super) fn start(level: &str, events: Events) -> Result<()> {
         .with(listeners)
         .try_init()
         .map_err(|error| Error::internal("Logging is set up already", error))
+}
+
+/// Writes a field as it is always written, but on one line: what clients and images say must not
+/// look like a line of ours, nor move a terminal's cursor.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let value = on_one_line(&format!("{value:?}"));
+    match field.name() {
+        "message" => writer.write_str(&value),
+        name => write!(writer, "{name}={value}"),
+    }
+}
+
+fn on_one_line(text: &str) -> String {
+    let mut line = String::new();
+    for c in text.chars() {
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
 }
 
 /// What a level or filter lets through. A word that is no level would be taken for the name of a
@@ -164,6 +189,12 @@ mod tests {
             let start = format!("{level:?} is no log level");
             assert!(error.message().starts_with(&start), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_logged_stays_on_its_line() {
+        let said = "a\nb\r\u{1b}[31m\u{2028}ä \u{0}";
+        assert_eq!(on_one_line(said), r"a\nb\r\u{1b}[31m\u{2028}ä \u{0}");
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use crate::support::{
-    Lximaged, Request, fingerprint, images, multipart::Multipart, strace::Strace,
+    Lximaged, Request, fingerprint, images,
+    multipart::Multipart,
+    strace::Strace,
+    tar::{KINDS, Kind, Tar},
 };
 
 /// A word in every hostile name; nothing on disk may ever be called so.
@@ -18,6 +21,8 @@ fn names() -> Vec<String> {
         "@%00",
         "@/",
         "./@",
+        "../../@/..",
+        "@/../../../etc/passwd",
         "@\u{fffd}",
     ];
     let mut names: Vec<String> = names.iter().map(|name| name.replace('@', ESCAPE)).collect();
@@ -128,6 +133,88 @@ fn as_a_profile_or_an_operation() {
         daemon.get(&format!("/1.0/profiles/{}", encoded(name)));
         daemon.get(&format!("/1.0/operations/{}", encoded(name)));
         daemon.delete(&format!("/1.0/operations/{}", encoded(name)));
+    });
+}
+
+#[test]
+fn as_a_pool_or_a_key_of_the_configuration() {
+    never_a_file(|daemon, name| {
+        daemon.get(&format!("/1.0/storage-pools/{}", encoded(name)));
+        daemon.get(&format!("/1.0/networks/{}", encoded(name)));
+        daemon.get(&format!("/1.0/certificates/{}", encoded(name)));
+        daemon.get(&format!("/1.0/instances/{}", encoded(name)));
+        let answer = daemon.put("/1.0", &json!({"config": {name: name}}));
+        assert_eq!(answer.status, 400, "{name}");
+        let body = json!({"config": {}, "profiles": [name], "properties": {name: name}});
+        let found = daemon.import(&images::container(name));
+        daemon.patch(&format!("/1.0/images/{found}"), &body);
+    });
+}
+
+#[test]
+fn as_a_secret_or_a_filter() {
+    never_a_file(|daemon, name| {
+        let found = daemon.import(&images::container(name));
+        daemon.get(&format!(
+            "/1.0/images/{found}/export?secret={}",
+            encoded(name)
+        ));
+        daemon.get(&format!("/1.0/images?filter={}", encoded(name)));
+        let filter = encoded(&format!("properties.{name} eq {name}"));
+        daemon.get(&format!("/1.0/images?recursion=1&filter={filter}"));
+        let packed = images::container("secret");
+        daemon.import_with(&packed, &[("X-LXD-secret", &name.replace('\u{fffd}', "x"))]);
+    });
+}
+
+#[test]
+fn as_a_name_inside_an_image() {
+    never_a_file(|daemon, name| {
+        let entries = || Tar::new().file("metadata.yaml", images::metadata(name));
+        for kind in KINDS {
+            let inside = format!("rootfs/{name}");
+            for name in [name, inside.as_str()] {
+                let (name, target) = (&name[..name.len().min(90)], format!("/tmp/{ESCAPE}"));
+                let image = entries().special(kind, name, &target);
+                daemon.import_with(&image.clone().directory("rootfs/").build(), &[]);
+                let parts = Multipart::split(&image.build(), "rootfs", name.as_bytes());
+                daemon.import_parts(&parts);
+            }
+        }
+        let long = entries().extended(&[("path", name), ("linkpath", name)]);
+        let long = long
+            .special(Kind::SymbolicLink, "x", "x")
+            .directory("rootfs/");
+        daemon.import_with(&long.build(), &[]);
+    });
+}
+
+#[test]
+fn as_a_template() {
+    never_a_file(|daemon, name| {
+        let quoted = json!(name);
+        let metadata = format!(
+            "{}templates:\n  {quoted}:\n    when: [{quoted}]\n    template: {quoted}\n",
+            images::metadata("a")
+        );
+        let found = daemon.import(&images::unified(&metadata));
+        daemon.export(&found);
+    });
+}
+
+#[test]
+fn as_a_property_or_an_architecture() {
+    never_a_file(|daemon, name| {
+        let quoted = json!(name);
+        let base = "creation_date: 1577836800\nexpiry_date: 1893456000\n";
+        daemon.import(&images::unified(&format!(
+            "{base}architecture: x86_64\nproperties: {{{quoted}: {quoted}, os: {quoted}, \
+             release: {quoted}, serial: {quoted}, name: {quoted}}}\n"
+        )));
+        daemon.refuses(&images::unified(&format!("{base}architecture: {quoted}\n")));
+        let properties = format!("{}={}", encoded(name), encoded(name));
+        let packed = images::container("headers");
+        daemon.import_with(&packed, &[("X-LXD-properties", &properties)]);
     });
 }
 

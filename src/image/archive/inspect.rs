@@ -16,6 +16,7 @@ use super::{
     seen::{Seen, Trouble, Wanted, check_metadata, find_top, metadata_too_large, too_many_entries},
     squashfs,
     tar::{Entry, Tar},
+    top::{Links, check_name},
 };
 use crate::{
     error::{Error, Result},
@@ -33,6 +34,10 @@ pub(crate) struct Limits {
     pub(crate) search_bytes: u64,
     /// The same as a multiple of the file's own length, if that is more.
     pub(crate) search_ratio: u64,
+    /// Most time until then, for what is small.
+    pub(crate) search_time: Duration,
+    /// How many bytes of the file each further second needs.
+    pub(crate) search_bytes_per_second: u64,
     /// Bytes after which the rest is left to whoever unpacks it, once both are found.
     pub(crate) scan_bytes: u64,
     /// The same in time.
@@ -46,6 +51,8 @@ impl Default for Limits {
             entries: 10_000_000,
             search_bytes: 4 * 1024 * 1024 * 1024,
             search_ratio: 1000,
+            search_time: Duration::from_secs(30),
+            search_bytes_per_second: 1024 * 1024,
             scan_bytes: 16 * 1024 * 1024,
             scan_time: Duration::from_secs(5),
         }
@@ -117,6 +124,7 @@ fn scan(
         wanted,
         size_bytes,
         seen: Seen::default(),
+        links: Links::default(),
         began: Instant::now(),
     };
     let outcome = if format == Format::Squashfs {
@@ -136,6 +144,7 @@ struct Scan<'l> {
     wanted: Wanted,
     size_bytes: u64,
     seen: Seen,
+    links: Links,
     began: Instant,
 }
 
@@ -150,6 +159,7 @@ impl Scan<'_> {
         let mut tar = Tar::new(Bounded {
             input: counted,
             limit: self.search_limit(),
+            deadline: Some(self.began + self.search_time()),
         });
         let mut entries = 0_u64;
         while let Some(entry) = tar.next()? {
@@ -167,7 +177,7 @@ impl Scan<'_> {
 
     /// Behind the archive's end, only whether the compressed file is whole matters.
     fn check_ending<R: Read>(&self, bounded: &mut Bounded<'_, R>) -> Result<(), Trouble> {
-        bounded.limit = self.limits.scan_bytes;
+        (bounded.limit, bounded.deadline) = (self.limits.scan_bytes, None);
         let mut ignored = vec![0; 64 * 1024];
         loop {
             match bounded.read(&mut ignored) {
@@ -187,13 +197,21 @@ impl Scan<'_> {
         self.limits.search_bytes.max(by_ratio)
     }
 
+    fn search_time(&self) -> Duration {
+        let seconds = self.size_bytes / self.limits.search_bytes_per_second.max(1);
+        // A year, for files that no disk holds.
+        self.limits.search_time + Duration::from_secs(seconds.min(31_536_000))
+    }
+
     fn has_looked_long_enough<R: Read>(&self, tar: &mut Tar<Bounded<'_, R>>) -> bool {
         let bounded = tar.input_mut();
-        bounded.limit = u64::MAX;
+        (bounded.limit, bounded.deadline) = (u64::MAX, None);
         bounded.input.count > self.limits.scan_bytes || self.began.elapsed() > self.limits.scan_time
     }
 
     fn look_at<R: Read>(&mut self, entry: &Entry, tar: &mut Tar<R>) -> Result<(), Trouble> {
+        check_name(&entry.name, entry.kind)?;
+        self.links.check(&entry.name, entry.kind)?;
         let Some(place) = Place::of(&entry.name) else {
             return Ok(());
         };
@@ -242,24 +260,22 @@ impl Scan<'_> {
         {
             return Error::failed(SearchedTooFar.to_string());
         }
-        if self.seen.has_all(self.wanted) {
-            let reason = if is_cut {
-                "unexpected EOF".to_owned()
-            } else {
-                error.to_string()
-            };
+        let reason = if is_cut {
+            "unexpected EOF".to_owned()
+        } else {
+            error.to_string()
+        };
+        if self.seen.has_all(Wanted::MetadataAndRoot) {
             return Error::failed(format!("Image archive is damaged: {reason}"));
         }
-        if self.seen.metadata.is_some() {
-            return Error::failed("Invalid instance type");
+        let is_said = match format {
+            Format::Tar | Format::Gzip | Format::Xz | Format::Lzma => is_cut,
+            _ => self.seen.metadata.is_some(),
+        };
+        if is_said || reason.starts_with("archive/tar: ") {
+            return Error::failed(reason);
         }
-        match format {
-            Format::Tar | Format::Gzip | Format::Xz | Format::Lzma if is_cut => {
-                Error::failed("unexpected EOF")
-            }
-            _ if error.to_string().starts_with("archive/tar: ") => Error::failed(error.to_string()),
-            _ => missing_metadata(),
-        }
+        missing_metadata()
     }
 }
 
@@ -308,11 +324,15 @@ impl<R: Read> Read for Counted<R> {
 struct Bounded<'c, R> {
     input: &'c mut Counted<R>,
     limit: u64,
+    deadline: Option<Instant>,
 }
 
 impl<R: Read> Read for Bounded<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.input.count > self.limit {
+        let is_late = self
+            .deadline
+            .is_some_and(|deadline| Instant::now() > deadline);
+        if is_late || self.input.count > self.limit {
             return Err(io::Error::other(SearchedTooFar));
         }
         self.input.read(buffer)

@@ -2,13 +2,17 @@
 //! needs it, and what inspection looks for.
 
 mod decode;
+mod extended;
 mod header;
+mod input;
 mod inspect;
 mod qcow2;
 mod seen;
 mod sniff;
+mod sparse;
 mod squashfs;
 mod tar;
+mod top;
 
 pub(crate) use inspect::{Limits, inspect_metadata, inspect_unified};
 pub(crate) use qcow2::check_root;

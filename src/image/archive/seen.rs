@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, io};
 
-use super::header::Kind;
+use super::{
+    header::Kind,
+    top::{check_kind, is_single},
+};
 use crate::{
     error::{Error, Result},
     image::ImageType,
@@ -29,24 +32,18 @@ impl Seen {
         self.metadata.is_some() && (wanted == Wanted::Metadata || self.root.is_some())
     }
 
-    /// Refuses a name at the top that comes again as something else, or as a link.
+    /// Refuses a name at the top that comes again, or as what it must not be.
     pub(super) fn remember(&mut self, top: &'static str, kind: Kind) -> Result<()> {
-        let is_link = matches!(kind, Kind::SymbolicLink | Kind::HardLink);
         let again = match self.top.insert(top, kind) {
             None => false,
-            Some(before) => before != kind || top == "metadata.yaml",
+            Some(before) => before != kind || is_single(top),
         };
         if again {
             return Err(Error::failed(format!(
                 "Image has a duplicate entry {top:?}"
             )));
         }
-        if is_link && matches!(top, "rootfs" | "templates") {
-            return Err(Error::failed(format!(
-                "Image has a link in place of {top:?}"
-            )));
-        }
-        Ok(())
+        check_kind(top, kind)
     }
 }
 

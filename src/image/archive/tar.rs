@@ -4,32 +4,59 @@
 //! could be one thing to us and another to what unpacks it. The `tar` crate is not used here
 //! because it takes extended headers apart at line ends instead of by their lengths.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, ErrorKind, Read},
+use std::io::{self, ErrorKind, Read};
+
+use super::{
+    extended::{Extended, long_name, name},
+    header::{BLOCK_BYTES, Block, Header, Kind, malformed},
+    sparse::Map,
 };
 
-use super::header::{BLOCK_BYTES, Block, Kind, has_checksum, name, number};
-
-/// Longest name of an entry.
-const MAX_NAME_BYTES: usize = 4096;
-
 /// Longest extended header.
-const MAX_EXTENDED_BYTES: i64 = 1024 * 1024;
+const MAX_EXTENDED_BYTES: u64 = 1024 * 1024;
+
+/// Sizes from here on do not fit into the octal digits of a header, so that an extended header has
+/// to say them.
+const LARGE_BYTES: u64 = 1 << 33;
 
 /// An entry.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) name: Vec<u8>,
     pub(super) kind: Kind,
+    /// How long the file is, holes and all; 0 for what is no file.
+    pub(super) size_bytes: u64,
+    /// What it links to; empty for what is no link.
+    #[cfg_attr(not(test), expect(dead_code, reason = "compared with other readers"))]
+    pub(super) link: Vec<u8>,
 }
 
-/// What extended headers say of the entry after them.
+/// What was read in front of an entry.
 #[derive(Debug, Default)]
-struct Extended {
-    name: Option<Vec<u8>>,
-    size_bytes: Option<i64>,
-    is_sparse: bool,
+struct Before {
+    extended: Option<Extended>,
+    long_name: Option<Vec<u8>>,
+    long_link: Option<Vec<u8>>,
+    has_global: bool,
+}
+
+impl Before {
+    fn is_empty(&self) -> bool {
+        self.extended.is_none() && self.long_name.is_none() && self.long_link.is_none()
+    }
+
+    /// GNU's and POSIX's ways do not go together, and none of them twice.
+    fn into_extended(self, header: &Header<'_>) -> io::Result<Extended> {
+        match self.extended {
+            Some(_) if !header.is_posix() => Err(malformed("extended header of another dialect")),
+            Some(extended) => Ok(extended),
+            None => Ok(Extended {
+                name: self.long_name,
+                link: self.long_link,
+                ..Extended::default()
+            }),
+        }
+    }
 }
 
 /// A tar stream.
@@ -38,11 +65,8 @@ pub(super) struct Tar<R> {
     /// Data and padding of the last entry that were not read yet.
     pending_bytes: u64,
     padding_bytes: u64,
-}
-
-/// An archive that is not one, or that readers would take differently.
-pub(super) fn malformed(reason: &str) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, format!("archive/tar: {reason}"))
+    /// The holes of the last entry.
+    map: Option<Map>,
 }
 
 impl<R: Read> Tar<R> {
@@ -51,6 +75,7 @@ impl<R: Read> Tar<R> {
             input,
             pending_bytes: 0,
             padding_bytes: 0,
+            map: None,
         }
     }
 
@@ -61,72 +86,88 @@ impl<R: Read> Tar<R> {
 
     /// The next entry; `None` at the end of the archive, whatever follows it.
     pub(super) fn next(&mut self) -> io::Result<Option<Entry>> {
-        let mut extended = None;
+        let mut before = Before::default();
         loop {
             self.skip()?;
-            let Some(block) = self.block()? else {
-                return if extended.is_none() {
+            let Some(block) = self.header_block()? else {
+                return if before.is_empty() && !before.has_global {
                     Ok(None)
                 } else {
                     Err(ErrorKind::UnexpectedEof.into())
                 };
             };
-            if !has_checksum(&block) {
-                return Err(malformed("invalid tar header"));
-            }
-            let size = block.get(124..136).and_then(number);
-            let size = size.ok_or_else(|| malformed("invalid size"))?;
-            match block.get(156).copied().unwrap_or_default() {
-                b'x' | b'L' if extended.is_some() => {
-                    return Err(malformed("extended header after extended header"));
-                }
-                b'x' => extended = Some(records(&self.extended(size)?)?),
-                b'L' => extended = Some(long_name(&self.extended(size)?)),
-                b'K' => drop(self.extended(size)?),
-                b'g' => check_global(&self.extended(size)?)?,
-                flag => {
-                    return self
-                        .entry(&block, flag, size, extended.unwrap_or_default())
-                        .map(Some);
-                }
+            let header = Header::parse(&block)?;
+            if !self.comes_before(&header, &mut before)? {
+                let extended = before.into_extended(&header)?;
+                return self.entry(&block, &header, extended).map(Some);
             }
         }
+    }
+
+    /// Takes a header that only says something of the entry after it.
+    fn comes_before(&mut self, header: &Header<'_>, before: &mut Before) -> io::Result<bool> {
+        let flag = header.flag();
+        let is_free = match flag {
+            b'x' | b'g' => before.is_empty(),
+            b'L' => before.extended.is_none() && before.long_name.is_none(),
+            b'K' => before.extended.is_none() && before.long_link.is_none(),
+            _ => return Ok(false),
+        };
+        if !is_free {
+            return Err(malformed("extended header after extended header"));
+        }
+        let data = self.extended(header.size()?)?;
+        match flag {
+            b'x' => before.extended = Some(Extended::records(&data)?),
+            b'g' => {
+                Extended::check_global(&data)?;
+                before.has_global = true;
+            }
+            b'L' => before.long_name = Some(long_name(&data)?),
+            _ => before.long_link = Some(long_name(&data)?),
+        }
+        Ok(true)
     }
 
     fn entry(
         &mut self,
         block: &Block,
-        flag: u8,
-        size: i64,
+        header: &Header<'_>,
         extended: Extended,
     ) -> io::Result<Entry> {
-        let name = extended.name.unwrap_or_else(|| name(block));
-        if name.len() > MAX_NAME_BYTES || name.contains(&0) {
-            return Err(malformed("invalid name"));
+        let size_bytes = size(header.size()?, &extended)?;
+        let kind = kind(header, &extended)?;
+        // Its own name has to be in order even when another one counts.
+        let own_name = header.name()?;
+        let name = name(extended.name.as_ref().unwrap_or(&own_name))?;
+        if name.ends_with(b"/") && kind != Kind::Directory {
+            return Err(malformed("name of a directory"));
         }
-        let size = extended.size_bytes.unwrap_or(size);
-        let (kind, size_bytes) = match flag {
-            b'0' | 0 | b'7' if extended.is_sparse => (Kind::Sparse, size),
-            // Before POSIX, a directory was a file whose name ends so.
-            b'0' | 0 if name.ends_with(b"/") => (Kind::Directory, size),
-            b'0' | 0 | b'7' => (Kind::Regular, size),
-            b'S' => {
-                self.skip_sparse_map(block)?;
-                (Kind::Sparse, size)
-            }
-            // Readers agree that nothing follows a hard link, whatever its size says.
-            b'1' => (Kind::HardLink, 0),
-            b'2' => (Kind::SymbolicLink, size),
-            b'3' | b'4' | b'6' => (Kind::Special, size),
-            b'5' => (Kind::Directory, size),
-            _ => return Err(malformed("unknown type of entry")),
-        };
-        let has_data = matches!(kind, Kind::Regular | Kind::Sparse);
-        if size_bytes > 0 && !has_data {
+        if size_bytes > 0 && !matches!(kind, Kind::Regular | Kind::Sparse) {
             return Err(malformed("data after an entry that has none"));
         }
-        self.expect(size_bytes)?;
-        Ok(Entry { name, kind })
+        let link = link(header, kind, &extended)?;
+        let mut entry = Entry {
+            name,
+            kind,
+            size_bytes,
+            link,
+        };
+        self.map = None;
+        if kind == Kind::Sparse && header.flag() == b'S' {
+            let next_block = || self.block()?.ok_or(ErrorKind::UnexpectedEof.into());
+            self.map = Some(Map::old(block, size_bytes, next_block)?);
+        }
+        self.expect(size_bytes);
+        if let Some(described) = extended.sparse {
+            let (map, taken) = described.map(size_bytes, &mut self.input)?;
+            self.pending_bytes -= taken;
+            self.map = Some(map);
+        }
+        if let Some(map) = &self.map {
+            entry.size_bytes = map.size_bytes;
+        }
+        Ok(entry)
     }
 
     /// The data of the entry that [`Self::next`] returned last, if it is no longer than `limit`.
@@ -134,41 +175,42 @@ impl<R: Read> Tar<R> {
         if self.pending_bytes > limit {
             return Ok(None);
         }
-        let mut data = Vec::new();
-        self.input
-            .by_ref()
-            .take(self.pending_bytes)
-            .read_to_end(&mut data)?;
-        if data.len() as u64 != self.pending_bytes {
+        let data = self.take(self.pending_bytes)?;
+        if self.pending_bytes > 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        self.pending_bytes = 0;
         Ok(Some(data))
     }
 
-    /// The first bytes of the data of the entry that [`Self::next`] returned last.
+    /// The first bytes of the file that [`Self::next`] returned last, with its holes as zeros.
     pub(super) fn beginning(&mut self, count: u64) -> io::Result<Vec<u8>> {
-        let count = count.min(self.pending_bytes);
+        let Some(map) = self.map.take() else {
+            return self.take(count.min(self.pending_bytes));
+        };
+        let stored = self.take(map.stored_within(count).min(self.pending_bytes))?;
+        Ok(map.spread(&stored, count))
+    }
+
+    /// Reads so much of the pending data, or what there is of it.
+    fn take(&mut self, count: u64) -> io::Result<Vec<u8>> {
         let mut data = Vec::new();
         self.input.by_ref().take(count).read_to_end(&mut data)?;
         self.pending_bytes -= data.len() as u64;
         Ok(data)
     }
 
-    fn extended(&mut self, size: i64) -> io::Result<Vec<u8>> {
-        if size > MAX_EXTENDED_BYTES {
+    fn extended(&mut self, size_bytes: u64) -> io::Result<Vec<u8>> {
+        if size_bytes > MAX_EXTENDED_BYTES {
             return Err(malformed("extended header too long"));
         }
-        self.expect(size)?;
+        self.expect(size_bytes);
         let data = self.data(u64::MAX)?;
         Ok(data.unwrap_or_default())
     }
 
-    fn expect(&mut self, size: i64) -> io::Result<()> {
-        let size = u64::try_from(size).map_err(|_negative| malformed("negative size"))?;
-        self.pending_bytes = size;
-        self.padding_bytes = size.next_multiple_of(BLOCK_BYTES as u64) - size;
-        Ok(())
+    fn expect(&mut self, size_bytes: u64) {
+        self.pending_bytes = size_bytes;
+        self.padding_bytes = size_bytes.next_multiple_of(BLOCK_BYTES as u64) - size_bytes;
     }
 
     /// Goes behind the data of the entry before.
@@ -183,22 +225,23 @@ impl<R: Read> Tar<R> {
         }
     }
 
-    /// The old way of GNU tar: the map goes on in blocks of its own.
-    fn skip_sparse_map(&mut self, header: &Block) -> io::Result<()> {
-        let mut goes_on = header.get(482).is_some_and(|flag| *flag != 0);
-        let mut blocks = 0;
-        while goes_on {
-            blocks += 1;
-            let block = self.block()?.ok_or(ErrorKind::UnexpectedEof)?;
-            if blocks > MAX_EXTENDED_BYTES / 512 {
-                return Err(malformed("sparse map too long"));
-            }
-            goes_on = block.get(504).is_some_and(|flag| *flag != 0);
+    /// The block of a header, or `None` at the end: two blocks of zeros, one, or nothing more.
+    fn header_block(&mut self) -> io::Result<Option<Block>> {
+        let is_zero = |block: &Block| block.iter().all(|byte| *byte == 0);
+        let Some(block) = self.block()? else {
+            return Ok(None);
+        };
+        if !is_zero(&block) {
+            return Ok(Some(block));
         }
-        Ok(())
+        // Some readers look at what follows a single one.
+        match self.block()? {
+            Some(second) if !is_zero(&second) => Err(malformed("invalid tar header")),
+            _ => Ok(None),
+        }
     }
 
-    /// A block, or `None` at the end: a block of zeros, or nothing more.
+    /// A block, or `None` when there is nothing more.
     fn block(&mut self) -> io::Result<Option<Block>> {
         let mut block = [0; BLOCK_BYTES];
         let mut filled = 0;
@@ -211,85 +254,53 @@ impl<R: Read> Tar<R> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(block.iter().any(|byte| *byte != 0).then_some(block))
+        Ok(Some(block))
     }
 }
 
-/// GNU tar's way to write a long name: as the data of an entry, with a zero at its end.
-fn long_name(data: &[u8]) -> Extended {
-    let name = data
-        .split(|byte| *byte == 0)
-        .next()
-        .unwrap_or_default()
-        .to_vec();
-    Extended {
-        name: Some(name),
-        ..Extended::default()
+/// How many bytes follow a header. An extended header may only say what the header cannot:
+/// otherwise some readers would go by the one, and some by the other.
+fn size(own: u64, extended: &Extended) -> io::Result<u64> {
+    match extended.size_bytes {
+        None => Ok(own),
+        Some(_) if extended.sparse.is_some() => Err(malformed("two sizes")),
+        Some(size) if size == own || (own == 0 && size >= LARGE_BYTES) => Ok(size),
+        Some(_) => Err(malformed("two sizes")),
     }
 }
 
-/// POSIX's way: records of `LENGTH KEY=VALUE\n`, where the length counts all of itself.
-fn pairs(data: &[u8]) -> io::Result<BTreeMap<&[u8], &[u8]>> {
-    let bad = || malformed("invalid extended header");
-    let mut pairs = BTreeMap::new();
-    let mut rest = data;
-    while !rest.is_empty() {
-        let blank = rest.iter().position(|byte| *byte == b' ').ok_or_else(bad)?;
-        let digits = rest
-            .get(..blank)
-            .and_then(|d| std::str::from_utf8(d).ok())
-            .ok_or_else(bad)?;
-        let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-        let length: usize = digits.parse().ok().filter(|_| is_number).ok_or_else(bad)?;
-        let (record, after) = rest.split_at_checked(length).ok_or_else(bad)?;
-        let record = record
-            .get(blank + 1..)
-            .and_then(|r| r.strip_suffix(b"\n"))
-            .ok_or_else(bad)?;
-        let equals = record
-            .iter()
-            .position(|byte| *byte == b'=')
-            .ok_or_else(bad)?;
-        let (key, value) = record.split_at_checked(equals).ok_or_else(bad)?;
-        pairs.insert(key, value.get(1..).unwrap_or_default());
-        rest = after;
+/// What a link leads to.
+fn link(header: &Header<'_>, kind: Kind, extended: &Extended) -> io::Result<Vec<u8>> {
+    let own = header.link();
+    match (kind, extended.link.as_deref()) {
+        // Some readers tell a hard link by its own field.
+        (Kind::HardLink, _) if own.is_empty() => Err(malformed("link to nothing")),
+        (Kind::HardLink | Kind::SymbolicLink, link) => name(link.unwrap_or(own)),
+        _ => Ok(Vec::new()),
     }
-    Ok(pairs)
 }
 
-fn records(data: &[u8]) -> io::Result<Extended> {
-    let pairs = pairs(data)?;
-    let size_bytes = match pairs.get(&b"size"[..]) {
-        None => None,
-        Some(text) => {
-            let text = std::str::from_utf8(text)
-                .ok()
-                .filter(|t| t.bytes().all(|b| b.is_ascii_digit()));
-            let size = text.and_then(|text| text.parse().ok());
-            Some(size.ok_or_else(|| malformed("invalid size"))?)
+fn kind(header: &Header<'_>, extended: &Extended) -> io::Result<Kind> {
+    let flag = header.flag();
+    let is_file = matches!(flag, b'0' | 0 | b'7');
+    if extended.sparse.is_some() && !is_file {
+        return Err(malformed("holes in what is no file"));
+    }
+    Ok(match flag {
+        // Before POSIX, a directory was a file whose name ends so.
+        0 if header.short_name().ends_with(b"/") => {
+            if extended.name.is_some() || extended.sparse.is_some() {
+                return Err(malformed("name of a directory"));
+            }
+            Kind::Directory
         }
-    };
-    let is_sparse = pairs.keys().any(|key| key.starts_with(b"GNU.sparse."));
-    let name = pairs
-        .get(&b"GNU.sparse.name"[..])
-        .or_else(|| pairs.get(&b"path"[..]));
-    // An empty value takes a record back.
-    let name = name
-        .filter(|name| !name.is_empty())
-        .map(|name| name.to_vec());
-    Ok(Extended {
-        name,
-        size_bytes,
-        is_sparse,
+        _ if extended.sparse.is_some() => Kind::Sparse,
+        b'0' | 0 | b'7' => Kind::Regular,
+        b'S' if header.is_gnu() => Kind::Sparse,
+        b'1' => Kind::HardLink,
+        b'2' => Kind::SymbolicLink,
+        b'3' | b'4' | b'6' => Kind::Special,
+        b'5' => Kind::Directory,
+        _ => return Err(malformed("unknown type of entry")),
     })
-}
-
-/// A global header may carry comments; one that changes names or sizes is taken differently by
-/// every reader.
-fn check_global(data: &[u8]) -> io::Result<()> {
-    let risky: [&[u8]; 4] = [b"path", b"size", b"linkpath", b"GNU.sparse.name"];
-    if pairs(data)?.keys().any(|key| risky.contains(key)) {
-        return Err(malformed("global header that changes entries"));
-    }
-    Ok(())
 }

@@ -200,6 +200,16 @@ impl Lximaged {
         self.child.as_ref().expect("the daemon was started").id()
     }
 
+    /// The most memory it has had at once since it was asked last, in KiB.
+    pub(crate) fn peak_memory_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        // From here on the kernel counts anew.
+        fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").unwrap();
+        let digits = line.unwrap().trim_matches(|c: char| !c.is_ascii_digit());
+        digits.parse().unwrap()
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.pid().cast_signed()).unwrap();

@@ -12,8 +12,8 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// Listens with this query (`?type=lifecycle`), and returns once the daemon delivers: its
-    /// first message is a ping.
+    /// Listens with this query (`?type=lifecycle`), and returns once the daemon delivers: it
+    /// begins with a ping, before which only the log of its own start may come.
     #[track_caller]
     pub(crate) fn listen(client: &Client, query: &str) -> Self {
         let request = format!("ws://unix.socket/1.0/events{query}")
@@ -25,8 +25,11 @@ impl Events {
             socket,
             seen: Vec::new(),
         };
-        let ping = events.socket.read().unwrap();
-        assert_eq!(ping, Message::Ping(b"keepalive".as_slice().into()));
+        let mut first = events.socket.read().unwrap();
+        while matches!(first, Message::Text(_)) {
+            first = events.socket.read().unwrap();
+        }
+        assert_eq!(first, Message::Ping(b"keepalive".as_slice().into()));
         events
     }
 

@@ -13,6 +13,7 @@ pub(crate) mod image_api;
 pub(crate) mod images;
 pub(crate) mod invariants;
 pub(crate) mod multipart;
+pub(crate) mod packed;
 pub(crate) mod sources;
 pub(crate) mod strace;
 pub(crate) mod stream;

@@ -12,11 +12,30 @@ pub(crate) enum Kind {
     SymbolicLink = b'2',
     /// A character device.
     CharacterDevice = b'3',
+    /// A block device.
+    BlockDevice = b'4',
     /// A directory.
     Directory = b'5',
     /// A named pipe.
     Fifo = b'6',
+    /// What GNU tar says of the name of the entry after it.
+    LongName = b'L',
+    /// What POSIX says of all entries after it.
+    Global = b'g',
+    /// What POSIX says of the entry after it.
+    Extended = b'x',
 }
+
+/// The types that one name can have.
+pub(crate) const KINDS: [Kind; 7] = [
+    Kind::File,
+    Kind::HardLink,
+    Kind::SymbolicLink,
+    Kind::CharacterDevice,
+    Kind::BlockDevice,
+    Kind::Directory,
+    Kind::Fifo,
+];
 
 /// An archive being written. Entries stand in the order they were added.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +62,26 @@ impl Tar {
     /// Adds a link, device or pipe.
     pub(crate) fn special(self, kind: Kind, name: &str, target: &str) -> Self {
         self.entry(kind, name, target, b"")
+    }
+
+    /// Adds an extended header with these records.
+    pub(crate) fn extended(self, records: &[(&str, &str)]) -> Self {
+        let records: Vec<u8> = records.iter().flat_map(|(k, v)| record(k, v)).collect();
+        self.entry(Kind::Extended, "pax", "", &records)
+    }
+
+    /// Adds a file whose header announces another size than it has.
+    pub(crate) fn file_of_size(mut self, name: &str, size_bytes: u64, content: &[u8]) -> Self {
+        self.bytes.extend(header(Kind::File, name, "", size_bytes));
+        self.bytes.extend_from_slice(content);
+        self.bytes.resize(self.bytes.len().next_multiple_of(512), 0);
+        self
+    }
+
+    /// Adds blocks as they are.
+    pub(crate) fn raw(mut self, blocks: &[u8]) -> Self {
+        self.bytes.extend_from_slice(blocks);
+        self
     }
 
     /// Adds a header that announces `size_bytes`, with no content behind it.
@@ -72,6 +111,16 @@ impl Tar {
             .resize(self.bytes.len().next_multiple_of(10240), 0);
         self.bytes
     }
+}
+
+/// A record of an extended header, with the length of all of it in front.
+pub(crate) fn record(key: &str, value: &str) -> Vec<u8> {
+    let rest = format!(" {key}={value}\n");
+    let mut length = rest.len() + 1;
+    while length != rest.len() + length.to_string().len() {
+        length += 1;
+    }
+    format!("{length}{rest}").into_bytes()
 }
 
 /// A POSIX (ustar) header.

@@ -2,6 +2,9 @@
 
 use std::io::{Cursor, Write};
 
+mod differential;
+mod mutate;
+
 use super::{inspect::Inspected, *};
 
 const METADATA: &[u8] = b"architecture: x86_64\ncreation_date: 1424284563\n";
@@ -18,6 +21,9 @@ fn entry(name: &str, flag: u8, data: &[u8]) -> Vec<u8> {
     put(124, format!("{:011o}\0", data.len()).as_bytes());
     put(148, b"        ");
     put(156, &[flag]);
+    if matches!(flag, b'1' | b'2') {
+        put(157, b"target");
+    }
     put(257, b"ustar\x0000");
     let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
     block.splice(148..156, format!("{sum:06o}\0 ").into_bytes());
@@ -112,7 +118,7 @@ fn what_is_no_image_is_refused_in_lxds_words() {
 
 #[test]
 fn only_one_regular_metadata_file_is_taken() {
-    for flag in [b'1', b'2', b'3', b'4', b'5', b'6', b'S'] {
+    for flag in b'1'..=b'6' {
         let entries = [
             entry("metadata.yaml", flag, b""),
             entry("rootfs/", b'5', b""),
