@@ -24,6 +24,10 @@ pub(crate) use export::{Exported, ExportedPart};
 pub(crate) use query::Visibility;
 pub(crate) use upload::{Intake, RootPart, UploadRequest};
 
+use std::{num::NonZero, sync::Arc};
+
+use tokio::sync::Semaphore;
+
 use crate::{
     access::Scope,
     api::objects::Requestor,
@@ -44,6 +48,8 @@ pub(crate) struct Images {
     operations: Operations,
     clock: Clock,
     budgets: Budgets,
+    /// As many decoders as there are processors.
+    decoding: Arc<Semaphore>,
 }
 
 impl Images {
@@ -62,6 +68,7 @@ impl Images {
             operations,
             clock,
             budgets: Budgets::default(),
+            decoding: Arc::new(Semaphore::new(processors())),
         }
     }
 
@@ -101,6 +108,10 @@ impl Images {
             .events()
             .lifecycle(Some(&scope.project.name), &lifecycle);
     }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Something that happened to an image or alias.

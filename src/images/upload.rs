@@ -165,9 +165,13 @@ impl Images {
         let image = received.open(Part::Image)?;
         let root = root.map(|root| received.open(Part::Rootfs).map(|file| (root.kind, file)));
         let root = root.transpose()?;
-        let inspecting = self
-            .tasks
-            .run_blocking(move || inspect(image, size_bytes, root));
+        let inspecting = async {
+            // Decoders take memory, and no more of them get anything done at a time.
+            let _turn = self.decoding.acquire().await;
+            self.tasks
+                .run_blocking(move || inspect(image, size_bytes, root))
+                .await
+        };
         let syncing = self.tasks.run_blocking(move || received.sync());
         let (inspected, synced) = tokio::join!(inspecting, syncing);
         let (kind, metadata) = inspected?;

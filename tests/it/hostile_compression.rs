@@ -79,7 +79,8 @@ fn every_beginning_of_any_other_image_is_refused() {
     }
     let tar = noisy();
     let digits = images::noise("a", 2_000);
-    let digits: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits: Vec<_> = digits.iter().map(u8::to_string).collect();
+    let digits = digits.join(" ");
     beginnings(&[
         ("lzma", images::lzma(&tar)),
         ("lz4", images::lz4(&tar)),

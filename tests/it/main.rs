@@ -12,6 +12,7 @@
 mod support;
 
 mod aliases;
+mod at_once;
 mod budget;
 mod cors;
 mod coverage;
@@ -24,6 +25,7 @@ mod docs;
 mod edit;
 mod events;
 mod export;
+mod faults;
 mod formats;
 mod hostile_archives;
 mod hostile_compression;

@@ -55,6 +55,24 @@ impl Strace {
         Self::attach(daemon, &["-e", &format!("trace={call}"), "-e", &inject])
     }
 
+    /// Makes the `number`th of these calls in each thread fail with EIO.
+    pub(crate) fn failing(daemon: &Lximaged, calls: &str, number: &str) -> Self {
+        let inject = format!("inject={calls}:error=EIO:when={number}");
+        Self::attach(daemon, &["-e", &format!("trace={calls}"), "-e", &inject])
+    }
+
+    /// Makes reads of a file below the daemon's directory fail with EIO, from the `number`th on.
+    pub(crate) fn unreadable(daemon: &Lximaged, file: &str, number: usize) -> Self {
+        let calls = "read,pread64,readv,preadv,preadv2";
+        let inject = format!("inject={calls}:error=EIO:when={number}+");
+        let path = daemon.dir().join(file);
+        let trace = format!("trace={calls}");
+        Self::attach(
+            daemon,
+            &["-P", &path.to_string_lossy(), "-e", &trace, "-e", &inject],
+        )
+    }
+
     /// Returns once every thread of the daemon is watched.
     #[track_caller]
     fn attach(daemon: &Lximaged, args: &[&str]) -> Self {
