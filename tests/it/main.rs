@@ -11,6 +11,7 @@
 
 mod support;
 
+mod absent;
 mod aliases;
 mod at_once;
 mod budget;

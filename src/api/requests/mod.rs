@@ -3,6 +3,7 @@
 //! What a type holds after decoding follows Go: an absent key leaves the default. A field is an
 //! `Option` where LXD tells an absent (or `null`) key from an empty value.
 
+mod absent;
 mod certificates;
 mod images;
 mod profiles;
@@ -13,6 +14,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use absent::{ClusterPut, NetworksPost, StorageVolumesPost, WarningPut};
 pub(crate) use certificates::{CertificatePut, CertificatesPost};
 pub(crate) use images::{
     ImageAliasesEntryPost, ImageAliasesEntryPut, ImageAliasesPost, ImagePut, ImagesPost,

@@ -2,18 +2,24 @@
 
 pub(super) mod aliases;
 pub(super) mod certificates;
+pub(super) mod cluster;
 pub(super) mod events;
 pub(super) mod images;
 pub(super) mod machine;
+pub(super) mod networks;
 pub(super) mod operations;
 pub(super) mod profiles;
 pub(super) mod projects;
 pub(super) mod server;
 pub(super) mod storage;
 pub(super) mod upload;
+pub(super) mod volumes;
 
 use super::{answer::Answer, call::Call};
-use crate::api::url::escape;
+use crate::{
+    api::url::escape,
+    error::{Context, Result},
+};
 
 /// `/1.0/KIND/NAME`, with the name as one segment.
 fn url(kind: &str, name: &str) -> String {
@@ -26,4 +32,17 @@ fn url_in(kind: &str, name: &str, project: &str) -> String {
         "default" => url(kind, name),
         project => format!("{}?project={}", url(kind, name), escape(project)),
     }
+}
+
+/// The project is looked up although nothing depends on it.
+async fn check_project(call: &Call) -> Result<()> {
+    let found = call.services.projects.get(call.project()).await;
+    found
+        .map(drop)
+        .context(format_args!("Failed to load project {:?}", call.project()))
+}
+
+/// An empty list.
+fn nothing() -> Result<Answer> {
+    Answer::sync(&[(); 0])
 }
