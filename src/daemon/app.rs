@@ -3,15 +3,17 @@
 use std::{
     net::SocketAddr,
     os::unix::net::UnixListener as StdUnixListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use axum::Router;
 use rustix::fs::Mode;
 use sd_notify::NotifyState;
 use tokio::net::UnixListener;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     certificate, facts,
@@ -38,6 +40,9 @@ use crate::{
     tasks::Tasks,
     trust::{Authority, Certificates},
 };
+
+/// How often the certificate files are looked at.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(2);
 
 /// What the command line says.
 #[derive(Debug)]
@@ -119,6 +124,7 @@ async fn serve(options: Options) -> Result<()> {
         facts: facts::find_out(),
         identity: identity.clone(),
         lasting: http::Lasting::default(),
+        replace_certificate: replacer(&paths.directory, &identity),
         version: Arc::new(move || versioned.version()),
         addresses: Arc::new(move || address::shown(&listening.addresses())),
     });
@@ -130,6 +136,9 @@ async fn serve(options: Options) -> Result<()> {
     );
     open_https(&settings, &https, &router).await;
 
+    let (directory, stopping) = (paths.directory.clone(), tasks.stopping().clone());
+    let watch = watch_certificate(directory, identity.clone(), stopping);
+    tasks.spawn("certificate watch", watch);
     lifecycle::feed_watchdog(&tasks);
     lifecycle::tell_systemd(&[NotifyState::Ready]);
     greet(&paths, &https);
@@ -158,6 +167,15 @@ async fn open_database(paths: &Paths) -> Result<Db> {
     Profiles::ensure_default(&mut transaction, project).await?;
     Db::commit(transaction).await?;
     Ok(db)
+}
+
+/// What keeps another server certificate, and serves with it.
+fn replacer(directory: &Path, identity: &Identity) -> http::ReplaceCertificate {
+    let (directory, identity) = (directory.to_owned(), identity.clone());
+    Arc::new(move |certificate, key| {
+        identity.replace(certificate::replace(&directory, certificate, key)?);
+        Ok(())
+    })
 }
 
 /// What settings call when `core.https_address` changes.
@@ -226,12 +244,28 @@ fn unix_listener(path: &Path, group: Option<&str>) -> Result<UnixListener> {
 
 /// Serves with the certificate files as they are now.
 fn reload(directory: &Path, identity: &Identity) {
-    match certificate::load_or_create(directory, Clock::System.now()) {
+    match certificate::load_again(directory) {
         Ok(certificate) => {
             identity.replace(certificate);
             tracing::info!("the server certificate was read again");
         }
         Err(error) => tracing::error!(%error, "the certificate stays"),
+    }
+}
+
+/// Reads the certificate files again whenever somebody has written them, and left them alone for
+/// one look: the two halves are not written at once.
+async fn watch_certificate(directory: PathBuf, identity: Identity, stopping: CancellationToken) {
+    let mut used = certificate::stamp(&directory);
+    let mut seen = used;
+    let mut looks = tokio::time::interval(CERTIFICATE_EVERY);
+    while stopping.run_until_cancelled(looks.tick()).await.is_some() {
+        let now = certificate::stamp(&directory);
+        if now == seen && now != used {
+            reload(&directory, &identity);
+            used = now;
+        }
+        seen = now;
     }
 }
 

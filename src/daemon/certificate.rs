@@ -1,6 +1,11 @@
 //! The server certificate: made on the first start, read on every other.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -29,6 +34,7 @@ const LIFE: Duration = Duration::days(3650);
 ///
 /// When only one of them is there, or they do not belong together.
 pub(super) fn load_or_create(directory: &Path, now: OffsetDateTime) -> Result<Certificate> {
+    finish_replacement(directory)?;
     let (certificate, key) = (directory.join("server.crt"), directory.join("server.key"));
     match (is_there(&certificate)?, is_there(&key)?) {
         (true, true) => {}
@@ -37,6 +43,61 @@ pub(super) fn load_or_create(directory: &Path, now: OffsetDateTime) -> Result<Ce
         (false, true) => return Err(half_a_pair(&key, &certificate)),
     }
     load(&certificate, &key)
+}
+
+/// Reads the pair as it is now; none is made.
+///
+/// # Errors
+///
+/// When it is not there, or its halves do not belong together.
+pub(super) fn load_again(directory: &Path) -> Result<Certificate> {
+    load(&directory.join("server.crt"), &directory.join("server.key"))
+}
+
+/// Keeps another pair (PEM) from now on. It is whole on disk before the first half is put in its
+/// place, and [`finish_replacement`] puts the second there when nothing else did.
+///
+/// # Errors
+///
+/// 400 when the halves do not belong together; nothing is changed then.
+pub(super) fn replace(directory: &Path, certificate: &str, key: &str) -> Result<Certificate> {
+    let [new_certificate, new_key] = next(directory);
+    store::write_durably(&new_key, key.as_bytes(), 0o600)?;
+    let read = store::write_durably(&new_certificate, certificate.as_bytes(), 0o644)
+        .and_then(|()| load(&new_certificate, &new_key));
+    if let Err(error) = read {
+        store::discard(&new_certificate)?;
+        store::discard(&new_key)?;
+        return Err(Error::bad_request(error.message()));
+    }
+    finish_replacement(directory)?;
+    read
+}
+
+/// Where a pair waits to take the place of the other.
+fn next(directory: &Path) -> [PathBuf; 2] {
+    ["next-server.crt", "next-server.key"].map(|name| directory.join(name))
+}
+
+/// Puts a new pair in its place, whatever stopped that before. The certificate is moved last: as
+/// long as it waits, its key is either waiting too or in place already.
+fn finish_replacement(directory: &Path) -> Result<()> {
+    let [certificate, key] = next(directory);
+    if !is_there(&certificate)? {
+        return store::discard(&key);
+    }
+    if is_there(&key)? {
+        store::move_durably(&key, &directory.join("server.key"))?;
+    }
+    store::move_durably(&certificate, &directory.join("server.crt"))
+}
+
+/// What changes when somebody writes or replaces one of the files.
+pub(super) fn stamp(directory: &Path) -> [Option<(u64, i64, i64)>; 2] {
+    ["server.crt", "server.key"].map(|name| {
+        let file = fs::metadata(directory.join(name)).ok()?;
+        Some((file.ino(), file.mtime(), file.mtime_nsec()))
+    })
 }
 
 /// Whether there is such a file. One that cannot be looked at is not taken for a missing one.
@@ -145,6 +206,46 @@ mod tests {
         assert_eq!(made.fingerprint, read.fingerprint);
         assert_eq!(mode(&dir.path().join("server.key")), 0o600);
         assert_eq!(mode(&dir.path().join("server.crt")), 0o644);
+    }
+
+    #[test]
+    fn a_replacement_that_was_cut_off_is_finished_or_forgotten() {
+        let [old, new] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let before = load_or_create(old.path(), now).unwrap();
+        let after = load_or_create(new.path(), now).unwrap();
+        let text = |name: &str| fs::read_to_string(new.path().join(name)).unwrap();
+        let put = |name: &str, text: &str| fs::write(old.path().join(name), text).unwrap();
+        put("next-server.key", &text("server.key"));
+        let read = load_or_create(old.path(), now).unwrap();
+        assert_eq!(read.fingerprint, before.fingerprint);
+        put("next-server.key", &text("server.key"));
+        put("next-server.crt", &text("server.crt"));
+        let read = load_or_create(old.path(), now).unwrap();
+        assert_eq!(read.fingerprint, after.fingerprint);
+        // Cut off between the two moves.
+        put("next-server.crt", &text("server.crt"));
+        put("server.crt", &before.pem);
+        let read = load_or_create(old.path(), now).unwrap();
+        assert_eq!(read.fingerprint, after.fingerprint);
+        let names = fs::read_dir(old.path()).unwrap().count();
+        assert_eq!(names, 2);
+    }
+
+    #[test]
+    fn a_pair_that_does_not_fit_replaces_nothing() {
+        let [old, new] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let before = load_or_create(old.path(), now).unwrap();
+        let other = load_or_create(new.path(), now).unwrap();
+        let key = fs::read_to_string(old.path().join("server.key")).unwrap();
+        let error = replace(old.path(), &other.pem, &key).unwrap_err();
+        assert_eq!(error.kind(), crate::error::Kind::BadRequest);
+        let read = load_or_create(old.path(), now).unwrap();
+        assert_eq!(read.fingerprint, before.fingerprint);
+        let key = fs::read_to_string(new.path().join("server.key")).unwrap();
+        let replaced = replace(old.path(), &other.pem, &key).unwrap();
+        assert_eq!(replaced.fingerprint, other.fingerprint);
     }
 
     #[test]

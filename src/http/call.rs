@@ -1,6 +1,6 @@
 //! One request, as handlers see it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -15,6 +15,9 @@ use crate::{
     api::{json, objects::Requestor, url::query_pairs},
     error::{Error, Kind, Result},
 };
+
+/// How long a JSON body may take to arrive.
+const JSON_WITHIN: Duration = Duration::from_mins(1);
 
 /// The longest JSON body that is read.
 pub(crate) const MAX_JSON_BYTES: usize = 1024 * 1024;
@@ -131,13 +134,13 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// 413 over [`MAX_JSON_BYTES`], 400 when the client stopped sending.
+    /// 413 over [`MAX_JSON_BYTES`], 400 when the client stopped sending, or took too long.
     pub(crate) async fn bytes(&mut self) -> Result<Bytes> {
-        let limited = Limited::new(self.take_body(), MAX_JSON_BYTES);
-        match limited.collect().await {
-            Ok(collected) => Ok(collected.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-            Err(_) => Err(Error::bad_request("unexpected EOF")),
+        let limited = Limited::new(self.take_body(), MAX_JSON_BYTES).collect();
+        match tokio::time::timeout(JSON_WITHIN, limited).await {
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+            Ok(Err(_)) | Err(_) => Err(Error::bad_request("unexpected EOF")),
         }
     }
 

@@ -18,6 +18,7 @@ use super::{
     call::{Call, project_of},
     cors,
     lasting::Key,
+    origin,
     peer::Peer,
     routes::{ROUTES, Route},
     unread::Unread,
@@ -26,7 +27,7 @@ use crate::{
     access::{Access, Caller, Trust},
     api::url::query_pairs,
     error::{Error, Kind, Result},
-    settings::Settings,
+    settings::{Settings, Values},
     tasks, trust,
 };
 
@@ -49,14 +50,26 @@ pub(crate) fn router(services: &Arc<Services>) -> Router {
 
 /// What holds for every request, whatever it asks for.
 async fn front(settings: Settings, request: Request, next: Next) -> Response<Body> {
+    let settings = settings.current();
     // LXD: an answer to a change of these settings still follows the old ones.
-    let cors = cors::headers(&settings.current(), cors::has_origin(request.headers()));
+    let cors = cors::headers(&settings, cors::has_origin(request.headers()));
     let mut response = match *request.method() {
         Method::OPTIONS => Response::new(Body::empty()),
-        _ => next.run(request).await,
+        _ => match check_origin(&request, &settings) {
+            Ok(()) => next.run(request).await,
+            Err(error) => failure(&error),
+        },
     };
     response.headers_mut().extend(cors);
     response
+}
+
+/// Browsers do not come over the Unix socket.
+fn check_origin(request: &Request, settings: &Values) -> Result<()> {
+    if let Some(Peer::Unix { .. }) = request.extensions().get() {
+        return Ok(());
+    }
+    origin::check(request.method(), request.uri(), request.headers(), settings)
 }
 
 async fn nowhere() -> Response<Body> {

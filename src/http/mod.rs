@@ -12,6 +12,7 @@ mod events;
 mod files;
 mod lasting;
 mod multipart;
+mod origin;
 mod peer;
 mod routes;
 pub(crate) mod server;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 use crate::{
     access::Projects,
+    error::Result,
     images::Images,
     instances::{Pools, Profiles},
     operations::Operations,
@@ -34,6 +36,9 @@ use crate::{
     tasks::Tasks,
     trust::Certificates,
 };
+
+/// Takes a certificate and its key, PEM.
+pub(crate) type ReplaceCertificate = Arc<dyn Fn(&str, &str) -> Result<()> + Send + Sync>;
 
 /// What handlers call.
 pub(crate) struct Services {
@@ -57,6 +62,8 @@ pub(crate) struct Services {
     pub(crate) facts: Facts,
     /// The certificate it serves with.
     pub(crate) identity: tls::Identity,
+    /// Keeps and serves with another certificate and key (PEM).
+    pub(crate) replace_certificate: ReplaceCertificate,
     /// Answers that last until that changes.
     pub(crate) lasting: Lasting,
     /// The state of the database; asked anew each time.

@@ -130,6 +130,7 @@ routes! {
     GET "/1.0/network-zones/{name}" Project v1::networks::zone;
     GET "/1.0/cluster" Trusted v1::cluster::get;
     PUT "/1.0/cluster" Admin v1::cluster::put;
+    PUT "/1.0/cluster/certificate" Admin v1::cluster::replace_certificate;
     GET "/1.0/cluster/members" Trusted v1::cluster::members;
     POST "/1.0/cluster/members" Admin v1::cluster::groups;
     GET "/1.0/cluster/members/{name}" Trusted v1::cluster::members;

@@ -112,6 +112,19 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<()> 
     sync_directory(path.parent().unwrap_or(Path::new(".")))
 }
 
+/// Gives a file another name, durably; what had that name is gone.
+pub(crate) fn move_durably(from: &Path, to: &Path) -> Result<()> {
+    rustix::fs::renameat(CWD, from, CWD, to)
+        .map_err(std::io::Error::from)
+        .context(format_args!("Failed to write {}", to.display()))?;
+    sync_directory(to.parent().unwrap_or(Path::new(".")))
+}
+
+/// Removes a file; one that is not there is as good as removed.
+pub(crate) fn discard(path: &Path) -> Result<()> {
+    commit::unlink(path)
+}
+
 /// Makes the entries of a directory durable.
 fn sync_directory(path: &Path) -> Result<()> {
     fs::File::open(path)

@@ -58,6 +58,7 @@ impl Certificates {
         }
         let certificate = shown(caller, &request.certificate)?;
         certificate.check(self.clock.now())?;
+        self.check_issued(&certificate.der)?;
         let fingerprint = certificate.fingerprint.clone();
         self.insert(row(certificate, allowed, caller)).await?;
         self.tell("certificate-created", &fingerprint, caller);

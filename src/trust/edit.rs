@@ -57,6 +57,7 @@ impl Certificates {
         if !new.certificate.is_empty() && new.certificate != old.certificate {
             let certificate = Certificate::from_pem(&new.certificate)?;
             certificate.check(self.clock.now())?;
+            self.check_issued(&certificate.der)?;
             row.fingerprint = certificate.fingerprint;
             row.certificate = certificate.pem;
         }

@@ -113,6 +113,18 @@ impl Certificates {
         Ok(Trust::None)
     }
 
+    /// Refuses a certificate that could never be trusted.
+    fn check_issued(&self, der: &[u8]) -> Result<()> {
+        let verdict = self.authority.as_ref();
+        let verdict = verdict.map(|authority| authority.verdict(der, self.clock.now()));
+        match verdict {
+            None | Some(Verdict::Issued) => Ok(()),
+            Some(_) => Err(Error::bad_request(
+                "The provided certificate isn't one of the server's authority",
+            )),
+        }
+    }
+
     /// The certificates that a caller may know of, by fingerprint: all, or their own.
     pub(crate) async fn list(&self, caller: &Caller) -> Result<Vec<objects::Certificate>> {
         let rows = crate::db::certificates::list(&mut *self.db.read().await?).await?;

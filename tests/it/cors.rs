@@ -1,8 +1,10 @@
 //! What pages of other origins are told: `core.https_allowed_*`.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
-use crate::support::{Answer, Client, Lximaged, Request};
+use crate::support::{Answer, Client, Lximaged, Request, beyond_lxd, stream::Identity};
 
 const HEADERS: [&str; 4] = [
     "access-control-allow-origin",
@@ -82,4 +84,31 @@ fn a_setting_that_is_no_header_is_not_sent() {
     let answer = ask(&daemon, "GET", "/1.0/images", "https://page.example");
     assert_eq!((answer.status, told(&answer)), (200, [None; 4]));
     assert_eq!(answer.header("x-injected"), None);
+}
+
+#[test]
+fn a_page_of_another_site_changes_nothing() {
+    if !beyond_lxd("it trusts whatever a browser sends") {
+        return;
+    }
+    let daemon = Lximaged::start();
+    let address = daemon.listen();
+    let identity = Arc::new(Identity::new());
+    let body = json!({"type": "client", "certificate": identity.base64()});
+    assert_eq!(daemon.post("/1.0/certificates", &body).status, 201);
+    let client = Client::with(address, &identity);
+    let post = |headers: &[(&str, &str)]| {
+        let request = Request::new("POST", "/1.0/projects").json(&json!({"name": "p1"}));
+        client.send(&request.headers(headers))
+    };
+    let text = "Requests from other origins are refused";
+    post(&[("Origin", "https://evil.example")]).is_error(403, text);
+    post(&[("Sec-Fetch-Site", "cross-site")]).is_error(403, text);
+    // As what every request of the tests calls the server.
+    let own = "https://unix.socket";
+    post(&[("Origin", own), ("Sec-Fetch-Site", "same-origin")]).is_created("/1.0/projects/p1");
+    assert_eq!(
+        ask(&client, "GET", "/1.0", "https://evil.example").status,
+        200
+    );
 }

@@ -653,3 +653,52 @@ fn lxc_joins_in_every_way() {
             .is_empty()
     }));
 }
+
+#[test]
+fn the_command_line_says_whom_the_daemon_trusts() {
+    if !beyond_lxd("it has no such command") {
+        return;
+    }
+    let daemon = Lximaged::start();
+    let trust = |args: &[&str]| {
+        let output = daemon
+            .command(&[&["trust"], args].concat())
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
+    };
+    let (added, text) = trust(&["add", "guest"]);
+    assert!(
+        !added && text.contains("isn't listening on network"),
+        "{text}"
+    );
+    let address = daemon.listen();
+    project(&daemon, "p1");
+    let (added, token) = trust(&["add", "guest", "--project", "p1"]);
+    assert!(added, "{token}");
+    let joined = join(&Lximaged::stranger(address), token.trim());
+    assert_eq!(joined.status, 201, "{}", joined.text());
+    let file = daemon.home().join("client.crt");
+    let identity = Identity::new();
+    std::fs::write(&file, identity.pem()).unwrap();
+    let (added, text) = trust(&["add", "host", "--certificate", &file.to_string_lossy()]);
+    assert!(added, "{text}");
+    let (_, listed) = trust(&["list"]);
+    let columns = |name: &str| {
+        let line = listed.lines().find(|line| line.contains(name)).unwrap();
+        line.split_whitespace()
+            .skip(1)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(columns("guest"), "client guest p1");
+    assert_eq!(columns("host"), "client host everything");
+    let (removed, text) = trust(&["remove", "guest"]);
+    assert!(removed, "{text}");
+    let (removed, text) = trust(&["remove", &identity.fingerprint()[..12]]);
+    assert!(removed, "{text}");
+    assert_eq!(daemon.get("/1.0/certificates").metadata(), &json!([]));
+    let (removed, text) = trust(&["remove", "guest"]);
+    assert!(!removed && text.contains("0 clients"), "{text}");
+}

@@ -39,3 +39,13 @@ go_struct! {
         status: String,
     }
 }
+
+go_struct! {
+    /// `PUT /1.0/cluster/certificate`.
+    pub(crate) struct api.ClusterCertificatePut {
+        /// The certificate, PEM.
+        certificate as "cluster_certificate": String,
+        /// Its key, PEM.
+        key as "cluster_certificate_key": String,
+    }
+}

@@ -14,7 +14,9 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use absent::{ClusterPut, NetworksPost, StorageVolumesPost, WarningPut};
+pub(crate) use absent::{
+    ClusterCertificatePut, ClusterPut, NetworksPost, StorageVolumesPost, WarningPut,
+};
 pub(crate) use certificates::{CertificatePut, CertificatesPost};
 pub(crate) use images::{
     ImageAliasesEntryPost, ImageAliasesEntryPut, ImageAliasesPost, ImagePut, ImagesPost,

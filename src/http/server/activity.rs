@@ -126,6 +126,7 @@ mod tests {
             handshake: NEVER,
             first_request,
             next_request,
+            body: NEVER,
         }
     }
 

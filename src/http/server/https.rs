@@ -13,6 +13,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use super::{
     accept::{Room, Vital},
@@ -157,7 +158,7 @@ impl Https {
         let _vital = Vital::new("https", stop.clone(), self.tasks.clone());
         let room = Room::new(self.max_connections);
         let host = Host {
-            router,
+            router: router.layer(RequestBodyTimeoutLayer::new(self.patience.body)),
             tasks: self.tasks.clone(),
             patience: Some(self.patience),
         };

@@ -8,8 +8,9 @@ pub(super) const MAX_HEADER_BYTES: u32 = 64 * 1024;
 /// Header fields of one request.
 pub(super) const MAX_HEADERS: usize = 100;
 
-/// Requests under way on one HTTP/2 connection.
-pub(super) const MAX_STREAMS: u32 = 128;
+/// Requests under way on one HTTP/2 connection. Each may hold a piece of a file that its client
+/// does not read.
+pub(super) const MAX_STREAMS: u32 = 32;
 
 /// Streams that a client opened and reset before they were served.
 pub(super) const MAX_RESET_STREAMS: usize = 32;
@@ -37,6 +38,8 @@ pub(super) struct Patience {
     pub(super) first_request: Duration,
     /// From the end of an answer to the last header of the next request.
     pub(super) next_request: Duration,
+    /// From one piece of a request's body to the next.
+    pub(super) body: Duration,
 }
 
 impl Default for Patience {
@@ -45,6 +48,7 @@ impl Default for Patience {
             handshake: Duration::from_secs(10),
             first_request: Duration::from_secs(10),
             next_request: Duration::from_mins(1),
+            body: Duration::from_mins(1),
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use super::{Answer, Call};
 use crate::{
-    api::{objects::Cluster, requests::ClusterPut},
+    api::{
+        objects::Cluster,
+        requests::{ClusterCertificatePut, ClusterPut},
+    },
     error::{Error, Result},
 };
 
@@ -47,4 +50,13 @@ pub(crate) async fn put(mut call: Call) -> Result<Answer> {
 #[expect(clippy::unused_async, reason = "handlers are async")]
 pub(crate) async fn evacuate(_call: Call) -> Result<Answer> {
     Err(Error::not_found("Cluster member not found"))
+}
+
+/// PUT: another certificate for the server, which serves with it from the next connection on.
+pub(crate) async fn replace_certificate(mut call: Call) -> Result<Answer> {
+    let ClusterCertificatePut { certificate, key } = call.json().await?;
+    let services = std::sync::Arc::clone(&call.services);
+    let replace = move || (services.replace_certificate)(&certificate, &key);
+    call.services.tasks.run_blocking(replace).await?;
+    Ok(Answer::done())
 }

@@ -66,6 +66,7 @@ async fn an_answer_may_take_longer_than_a_client() {
         handshake: LONG,
         first_request: SHORT,
         next_request: SHORT,
+        body: LONG,
     };
     let stage = Stage::limited(patience, 16);
     let address = stage.open().await;
@@ -115,4 +116,22 @@ async fn more_connections_than_there_is_room_for_wait() {
     assert!(timeout(SHORT, second.as_mut()).await.is_err());
     drop(first);
     assert_eq!(ask(second.await.unwrap()).await, "tls 127.0.0.1 ");
+}
+
+#[tokio::test]
+async fn a_client_that_stops_in_the_middle_of_a_body_is_not_waited_for() {
+    let patience = Patience {
+        body: SHORT,
+        ..PATIENT
+    };
+    let stage = Stage::limited(patience, 16);
+    let address = stage.open().await;
+    let head = b"POST /count HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\n";
+    for (body, said) in [(&b"123"[..], "3"), (b"12", "cut")] {
+        let mut stream = stage.connect(address).await;
+        stream.write_all(head).await.unwrap();
+        stream.write_all(body).await.unwrap();
+        let answer = rest(stream).await;
+        assert!(answer.ends_with(said), "{answer}");
+    }
 }

@@ -9,7 +9,12 @@ mod unix;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Extension, Router, routing::get};
+use axum::{
+    Extension, Router,
+    body::Body,
+    routing::{get, post},
+};
+use http_body_util::BodyExt;
 use rcgen::{CertificateParams, KeyPair, SignatureAlgorithm};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -47,6 +52,7 @@ const PATIENT: Patience = Patience {
     handshake: LONG,
     first_request: LONG,
     next_request: LONG,
+    body: LONG,
 };
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
@@ -198,6 +204,15 @@ fn router(entered: &Arc<Notify>, leave: &Arc<Notify>) -> Router {
             get(|Extension(peer): Extension<Peer>| async move { shown(&peer) }),
         )
         .route("/wait", get(wait))
+        .route("/count", post(count))
+}
+
+/// How long a body is, or that it never came.
+async fn count(body: Body) -> String {
+    match body.collect().await {
+        Ok(collected) => collected.to_bytes().len().to_string(),
+        Err(_) => "cut".to_owned(),
+    }
 }
 
 fn shown(peer: &Peer) -> String {

@@ -1,9 +1,15 @@
-//! The command line.
+//! The command line: the daemon itself, and what is asked of one that runs.
+
+mod local;
+mod trust;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+
+use local::Local;
+use trust::Trust;
 
 use crate::{
     api::time::Timestamp,
@@ -47,6 +53,9 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 0)]
         timeout: u64,
     },
+    /// Say which clients the daemon trusts
+    #[command(subcommand)]
+    Trust(Trust),
     /// Change what the daemon keeps, for tests and repairs
     #[command(subcommand)]
     Debug(Debug),
@@ -91,6 +100,7 @@ fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
             daemon::run(options)
         }
         Command::Waitready { timeout } => wait_ready(&paths, timeout),
+        Command::Trust(trust) => trust::run(&paths, trust).map(|()| ExitCode::SUCCESS),
         Command::Debug(Debug::SetLastUsed {
             project,
             fingerprint,
@@ -101,13 +111,9 @@ fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn wait_ready(paths: &Paths, timeout_seconds: u64) -> anyhow::Result<ExitCode> {
-    let client = reqwest::Client::builder()
-        .unix_socket(paths.socket.clone())
-        .user_agent(concat!("lximaged/", env!("CARGO_PKG_VERSION")))
-        .no_proxy()
-        .build()?;
+    let daemon = Local::at(&paths.socket)?;
     let ready = async {
-        while !answers(&client).await {
+        while !answers(daemon.client()).await {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
@@ -149,6 +155,15 @@ async fn set_last_used(
     db.close().await;
     changed.with_context(|| format!("Image {fingerprint} of project {project}"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Answers whoever started the program.
+#[expect(
+    clippy::print_stdout,
+    reason = "this is what was asked for on the command line"
+)]
+fn say(text: &str) {
+    println!("{text}");
 }
 
 /// Writes to the terminal of whoever started the program.
