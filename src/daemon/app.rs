@@ -1,7 +1,7 @@
 //! From options to a daemon that serves, and to its end.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::net::UnixListener as StdUnixListener,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -83,7 +83,9 @@ async fn serve(options: Options) -> Result<()> {
     store::directory(&paths.directory, 0o711)?;
     let _lock = Lock::take(&paths.directory)?;
     let identity = Identity::new(certificate::load_or_create(&paths.directory, clock.now())?);
-    let https = Https::new(tls::config(identity.clone())?, tasks.clone());
+    let settled = Arc::<OnceLock<Settings>>::default();
+    let https = Https::new(tls::config(identity.clone())?, tasks.clone())
+        .trusting(proxies(Arc::clone(&settled)));
 
     let operations = Operations::new(clock.clone(), events, tasks.clone());
     let db = open_database(&paths).await?;
@@ -94,6 +96,7 @@ async fn serve(options: Options) -> Result<()> {
         tasks.clone(),
     )
     .await?;
+    drop(settled.set(settings.clone()));
     let store = Store::open(&paths.directory)?;
     let images = Images::new(
         db.clone(),
@@ -176,6 +179,18 @@ fn replacer(directory: &Path, identity: &Identity) -> http::ReplaceCertificate {
         identity.replace(certificate::replace(&directory, certificate, key)?);
         Ok(())
     })
+}
+
+/// Whether `core.https_trusted_proxy` names an address, as it is set now.
+fn proxies(settings: Arc<OnceLock<Settings>>) -> impl Fn(IpAddr) -> bool + Send + Sync {
+    move |address| {
+        let current = settings.get().map(Settings::current);
+        let named = current
+            .as_ref()
+            .and_then(|values| values.get("core.https_trusted_proxy"));
+        let is_it = |name: &str| name.trim().parse() == Ok(address);
+        named.is_some_and(|names| names.split(',').any(is_it))
+    }
 }
 
 /// What settings call when `core.https_address` changes.

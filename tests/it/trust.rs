@@ -6,8 +6,12 @@ use rcgen::{CertificateParams, DnType, date_time_ymd};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Client, Lximaged, Request, against_lxd, beyond_lxd, events::Events, image_api::fingerprint_of,
-    images, soon, stream::Identity,
+    Client, Lximaged, Request, against_lxd, beyond_lxd,
+    events::Events,
+    http::Connection,
+    image_api::fingerprint_of,
+    images, soon,
+    stream::{Identity, tls_after},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
@@ -701,4 +705,32 @@ fn the_command_line_says_whom_the_daemon_trusts() {
     assert_eq!(daemon.get("/1.0/certificates").metadata(), &json!([]));
     let (removed, text) = trust(&["remove", "guest"]);
     assert!(!removed && text.contains("0 clients"), "{text}");
+}
+
+#[test]
+fn a_trusted_proxy_says_whom_it_speaks_for() {
+    let (daemon, identity, _) = with_client();
+    let address = daemon.listen();
+    let config = json!({"config": {"core.trust_password": "pw"}});
+    daemon.patch("/1.0", &config).is_done();
+    let wrong = || {
+        let greeting = b"PROXY TCP4 10.9.9.9 127.0.0.1 1234 8443\r\n";
+        let stream = tls_after(address, Some(&identity), greeting).unwrap();
+        let body = json!({"type": "client", "password": "wrong"});
+        Connection::new(stream).send(&Request::new("POST", "/1.0/certificates").json(&body))
+    };
+    assert!(wrong().is_err(), "nobody trusts this proxy yet");
+    let client = own_client_address(address);
+    let config = json!({"config": {"core.https_trusted_proxy": format!("192.0.2.1, {client}")}});
+    daemon.patch("/1.0", &config).is_done();
+    wrong().unwrap().is_error(403, "not authorized");
+    if !against_lxd() {
+        assert!(daemon.log().contains("10.9.9.9:1234"), "{}", daemon.log());
+    }
+}
+
+/// The address that connections to this one come from.
+fn own_client_address(address: std::net::SocketAddr) -> std::net::IpAddr {
+    let stream = std::net::TcpStream::connect(address).unwrap();
+    stream.local_addr().unwrap().ip()
 }

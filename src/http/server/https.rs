@@ -2,7 +2,7 @@
 
 use std::{
     io::ErrorKind,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -21,11 +21,12 @@ use super::{
     connection::{Host, Protocol},
     handshake::shake_hands,
     limits::{MAX_CONNECTIONS, Patience},
+    proxy::{Source, announced},
 };
 use crate::{error::Result, http::peer::Peer, tasks::Tasks};
 
 /// The HTTPS listener. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Https {
     config: Arc<ServerConfig>,
     tasks: Tasks,
@@ -34,6 +35,8 @@ pub(crate) struct Https {
     /// Held for the whole of a move: whoever moves it second finds what the first one opened, and
     /// closes that. It is the only lock here that is held while something is awaited.
     moving: Arc<tokio::sync::Mutex<()>>,
+    /// Whether a proxy at this address may say whom it speaks for.
+    trusts_proxy: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// What is open now: replaced as a whole when the listener moves.
     open: Arc<Mutex<Option<Open>>>,
 }
@@ -54,7 +57,19 @@ impl Https {
             patience: Patience::default(),
             max_connections: MAX_CONNECTIONS,
             moving: Arc::default(),
+            trusts_proxy: Arc::new(|_address| false),
             open: Arc::default(),
+        }
+    }
+
+    /// The same, believing some proxies what they say of their clients.
+    pub(crate) fn trusting(
+        self,
+        trusts_proxy: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            trusts_proxy: Arc::new(trusts_proxy),
+            ..self
         }
     }
 
@@ -173,9 +188,22 @@ impl Https {
     }
 
     async fn serve(self, host: &Host, stream: TcpStream, address: SocketAddr) {
-        let shaken = timeout(self.patience.handshake, shake_hands(self.config, stream));
+        let trusts_proxy = (self.trusts_proxy)(address.ip().to_canonical());
+        let greeted = async {
+            let mut stream = stream;
+            let address = if trusts_proxy {
+                match announced(&mut stream).await.ok()? {
+                    Source::Client(client) => client,
+                    Source::Connected => address,
+                }
+            } else {
+                address
+            };
+            Some((shake_hands(self.config, stream).await?, address))
+        };
+        let shaken = timeout(self.patience.handshake, greeted);
         let stopping = self.tasks.stopping();
-        let Some(Ok(Some(stream))) = stopping.run_until_cancelled(shaken).await else {
+        let Some(Ok(Some((stream, address)))) = stopping.run_until_cancelled(shaken).await else {
             return;
         };
         let session = stream.get_ref().1;

@@ -3,9 +3,8 @@
 //! [`serve_unix`] runs for as long as the daemon; [`Https`] is opened, moved and closed while it
 //! runs. Each accepts in a loop that begins to stop the whole daemon if it ends by itself, so that
 //! no daemon lives on that nobody reaches ([`accept`]). What a connection may do is the same for
-//! both ([`connection`]); how long it may keep still differs ([`limits`]).
-//!
-//! Deliberately absent: the PROXY protocol. `core.https_trusted_proxy` is kept and has no effect.
+//! both ([`connection`]); how long it may keep still differs ([`limits`]). Proxies that are trusted
+//! say whom they speak for ([`proxy`]).
 
 mod accept;
 mod activity;
@@ -14,6 +13,7 @@ mod connection;
 mod handshake;
 mod https;
 mod limits;
+mod proxy;
 mod unix;
 
 pub(crate) use https::Https;

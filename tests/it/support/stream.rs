@@ -39,10 +39,21 @@ pub(crate) fn tcp(address: SocketAddr) -> io::Result<Box<dyn Stream>> {
 
 /// Connects over TLS, taking whatever certificate the server shows.
 pub(crate) fn tls(address: SocketAddr, identity: Option<&Identity>) -> io::Result<Box<dyn Stream>> {
+    tls_after(address, identity, b"")
+}
+
+/// The same, with something in the clear first.
+pub(crate) fn tls_after(
+    address: SocketAddr,
+    identity: Option<&Identity>,
+    greeting: &[u8],
+) -> io::Result<Box<dyn Stream>> {
     let config = client_config(identity);
     let name = ServerName::from(address.ip());
     let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-    Ok(Box::new(StreamOwned::new(session, connect(address)?)))
+    let mut stream = connect(address)?;
+    stream.write_all(greeting)?;
+    Ok(Box::new(StreamOwned::new(session, stream)))
 }
 
 fn connect(address: SocketAddr) -> io::Result<TcpStream> {

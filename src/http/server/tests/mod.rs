@@ -5,6 +5,7 @@ mod draining;
 mod limits;
 mod moving;
 mod plain;
+mod proxies;
 mod unix;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
