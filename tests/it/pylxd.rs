@@ -1,6 +1,8 @@
 //! Sessions of pylxd, the Python client.
 
-use crate::support::{Lximaged, fingerprint, images};
+use serde_json::json;
+
+use crate::support::{Lximaged, fingerprint, images, stream::Identity};
 
 #[test]
 fn images_are_created_listed_found_and_deleted() {
@@ -73,4 +75,32 @@ fn failures_are_exceptions() {
          except pylxd.exceptions.LXDAPIException as error:\n    print(error)\n",
     );
     assert_eq!(said, "Image not found\nUnsupported compression\n");
+}
+
+#[test]
+fn pylxd_joins_over_https_with_the_password_and_with_a_token() {
+    let daemon = Lximaged::start();
+    let address = daemon.listen();
+    let config = json!({"config": {"core.trust_password": "pw"}});
+    daemon.patch("/1.0", &config).is_done();
+    for way in ["remote.authenticate('pw')", "remote.authenticate(token)"] {
+        let identity = Identity::new();
+        std::fs::write(daemon.home().join("c.crt"), identity.pem()).unwrap();
+        std::fs::write(daemon.home().join("c.key"), identity.key_pem()).unwrap();
+        let printed = daemon.lxc(&["config", "trust", "add", "--name", "py", "-q"]);
+        let token = printed.lines().last().unwrap();
+        let script = format!(
+            "import os\n\
+             token = '{token}'\n\
+             verify = os.environ['LXD_DIR'] + '/server.crt'\n\
+             remote = pylxd.Client('https://{address}', cert=('c.crt', 'c.key'), verify=verify)\n\
+             assert not remote.trusted\n\
+             {way}\n\
+             assert remote.trusted\n\
+             remote.projects.create('p1')\n\
+             remote.projects.get('p1').delete(wait=True)\n\
+             print(remote.images.all())"
+        );
+        assert_eq!(daemon.pylxd(&script).trim(), "[]", "{way}");
+    }
 }

@@ -100,11 +100,20 @@ impl Identity {
 
     /// The certificate as a file.
     pub(crate) fn pem(&self) -> String {
-        let encoded = self.base64();
-        let lines = encoded.as_bytes().chunks(64).map(String::from_utf8_lossy);
-        let lines = lines.collect::<Vec<_>>().join("\n");
-        format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n")
+        pem("CERTIFICATE", &self.certificate)
     }
+
+    /// Its key as a file.
+    pub(crate) fn key_pem(&self) -> String {
+        pem("PRIVATE KEY", &self.key)
+    }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let encoded = BASE64.encode(der);
+    let lines = encoded.as_bytes().chunks(64).map(String::from_utf8_lossy);
+    let lines = lines.collect::<Vec<_>>().join("\n");
+    format!("-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n")
 }
 
 fn client_config(identity: Option<&Identity>) -> ClientConfig {
