@@ -34,6 +34,7 @@ mod hostile_entries;
 mod hostile_http;
 mod hostile_metadata;
 mod hostile_names;
+mod http2;
 mod https;
 mod import;
 mod import_refused;

@@ -56,6 +56,17 @@ pub(crate) fn tls_after(
     Ok(Box::new(StreamOwned::new(session, stream)))
 }
 
+/// Connects over TLS for HTTP/2. A write that the server does not take in time fails.
+pub(crate) fn tls_h2(address: SocketAddr) -> io::Result<Box<dyn Stream>> {
+    let mut config = client_config(None);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let name = ServerName::from(address.ip());
+    let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+    let stream = connect(address)?;
+    stream.set_write_timeout(Some(Duration::from_secs(2)))?;
+    Ok(Box::new(StreamOwned::new(session, stream)))
+}
+
 fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, Duration::from_secs(10))?;
     stream.set_read_timeout(Some(READ_TIMEOUT))?;
