@@ -11,13 +11,13 @@ use std::{
 use tokio::sync::{Mutex, watch};
 
 use crate::{
-    access::Edit,
+    access::{Edit, password},
     config::{
         self,
         keys::{Change, Scalar},
     },
     db::{self, Db},
-    error::{Error, Result},
+    error::Result,
     tasks::Tasks,
 };
 
@@ -97,7 +97,6 @@ impl Settings {
     }
 
     /// Replaces the trust password by its hash.
-    // LXD: hex of 32 bytes of salt and 64 bytes of scrypt with N=2^14, r=8, p=1.
     async fn hash_password(&self, values: &mut Values) -> Result<()> {
         let Some(password) = values.get_mut("core.trust_password") else {
             return Ok(());
@@ -105,7 +104,7 @@ impl Settings {
         let plain = std::mem::take(password);
         *password = self
             .tasks
-            .run_blocking(move || hash(plain.as_bytes()))
+            .run_blocking(move || password::hash(&plain))
             .await?;
         Ok(())
     }
@@ -117,32 +116,5 @@ impl Settings {
             db::settings::set(&mut transaction, key, value).await?;
         }
         Db::commit(transaction).await
-    }
-}
-
-/// Length of the salt before the hash.
-const SALT_BYTES: usize = 32;
-
-fn hash(password: &[u8]) -> Result<String> {
-    let mut bytes = [0_u8; SALT_BYTES + 64];
-    let (salt, digest) = bytes.split_at_mut(SALT_BYTES);
-    getrandom::fill(salt).map_err(|error| Error::internal("No random numbers to be had", error))?;
-    let parameters = scrypt::Params::new(14, 8, 1)
-        .map_err(|error| Error::internal("Failed to hash the password", error))?;
-    scrypt::scrypt(password, salt, &parameters, digest)
-        .map_err(|error| Error::internal("Failed to hash the password", error))?;
-    Ok(hex::encode(bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_kept_as_salt_and_hash_and_never_twice_the_same() {
-        let (one, two) = (hash(b"sekrit").unwrap(), hash(b"sekrit").unwrap());
-        assert_eq!(one.len(), 2 * (SALT_BYTES + 64));
-        assert_ne!(one, two);
-        assert!(!one.contains(&hex::encode("sekrit")));
     }
 }

@@ -2,6 +2,7 @@
 
 mod caller;
 mod edit;
+pub(crate) mod password;
 mod projects;
 mod scope;
 

@@ -1,13 +1,7 @@
 //! The password with which a client may add itself.
 
-use scrypt::Params;
-use subtle::ConstantTimeEq;
-
 use super::Certificates;
-use crate::error::{Error, Result};
-
-/// Length of the salt before the hash.
-const SALT_BYTES: usize = 32;
+use crate::{access::password, error::Result};
 
 impl Certificates {
     /// Whether this is the password.
@@ -18,20 +12,7 @@ impl Certificates {
         };
         let given = given.to_owned();
         let _one_at_a_time = self.checking_password.lock().await;
-        self.tasks.run_blocking(move || check(&kept, &given)).await
+        let check = move || password::is_password(&kept, &given);
+        self.tasks.run_blocking(check).await
     }
-}
-
-/// Compares with what settings keep: hexadecimal digits of a salt and its scrypt hash.
-fn check(kept: &str, given: &str) -> Result<bool> {
-    let unusable = |error| Error::internal("The trust password cannot be checked", error);
-    let bytes = hex::decode(kept).map_err(|error| unusable(anyhow::Error::new(error)))?;
-    let Some((salt, hash)) = bytes.split_at_checked(SALT_BYTES) else {
-        return Ok(false);
-    };
-    let parameters = Params::new(14, 8, 1).map_err(|error| unusable(anyhow::Error::new(error)))?;
-    let mut computed = [0_u8; 64];
-    scrypt::scrypt(given.as_bytes(), salt, &parameters, &mut computed)
-        .map_err(|error| unusable(anyhow::Error::new(error)))?;
-    Ok(hash.ct_eq(&computed).into())
 }

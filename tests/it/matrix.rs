@@ -129,23 +129,3 @@ fn whoever_may_read_a_route_is_not_turned_away() {
         }
     }
 }
-
-#[test]
-fn what_a_stranger_reads_of_the_server_is_this_and_no_more() {
-    let daemon = Lximaged::start();
-    let stranger = Lximaged::anonymous(daemon.listen());
-    let answer = stranger.get("/1.0");
-    let object = answer.metadata().as_object().unwrap();
-    let keys: Vec<_> = object.keys().map(String::as_str).collect();
-    let expected = [
-        "api_extensions",
-        "api_status",
-        "api_version",
-        "auth",
-        "public",
-        "auth_methods",
-    ];
-    assert_eq!(keys, expected);
-    assert_eq!(object["auth"], "untrusted");
-    assert_eq!(answer.header("etag"), None);
-}

@@ -18,6 +18,7 @@ pub(crate) mod sources;
 pub(crate) mod strace;
 pub(crate) mod stream;
 pub(crate) mod tar;
+pub(crate) mod trust;
 
 use std::{
     thread,
