@@ -58,6 +58,22 @@ impl Scope {
     }
 }
 
+impl Scope {
+    /// The project as it is now, if it is still the one that was looked up: numbers of rows are
+    /// used again.
+    ///
+    /// # Errors
+    ///
+    /// 404 when it is gone.
+    pub(crate) async fn check(&self, session: &mut Session) -> Result<ProjectRow> {
+        let project = find(session, &self.project.name).await?;
+        if project.id != self.project.id {
+            return Err(Error::not_found("Project not found"));
+        }
+        Ok(project)
+    }
+}
+
 async fn find(session: &mut Session, name: &str) -> Result<ProjectRow> {
     let found = projects::find(session, name).await?;
     found.ok_or_else(|| Error::not_found("Project not found"))

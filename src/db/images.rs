@@ -98,9 +98,9 @@ statements! {
         UPDATE images
         SET last_used_at = $3
         WHERE project_id = $1 AND fingerprint = $2";
-    DELETE: 1 = "
+    DELETE: 2 = "
         DELETE FROM images
-        WHERE id = $1";
+        WHERE project_id = $1 AND fingerprint = $2";
     SOURCES: 1 = "
         SELECT image_sources.image_id, image_sources.server, image_sources.protocol,
             image_sources.certificate, image_sources.alias
@@ -268,9 +268,15 @@ pub(crate) async fn set_last_used(
     Ok(SET_LAST_USED.run(session, args).await? > 0)
 }
 
-/// Removes an image; its aliases, source and profile list go with it.
-pub(crate) async fn delete(session: &mut Session, image: ImageId) -> Result<bool> {
-    Ok(DELETE.run(session, [image.into()]).await? > 0)
+/// Removes an image; its aliases, source and profile list go with it. Numbers of rows are used
+/// again, so it is named by what it is.
+pub(crate) async fn delete(
+    session: &mut Session,
+    project: ProjectId,
+    fingerprint: &Fingerprint,
+) -> Result<bool> {
+    let args = [project.into(), fingerprint.into()];
+    Ok(DELETE.run(session, args).await? > 0)
 }
 
 /// The sources of a project's images.

@@ -88,10 +88,7 @@ fn limit(scope: &Scope, project: &ProjectRow) -> Option<u64> {
 ///
 /// LXD's text when they are too many; 404 when the project is gone.
 pub(super) async fn check(session: &mut Session, scope: &Scope, size_bytes: i64) -> Result<()> {
-    let project = db::projects::find(session, &scope.project.name).await?;
-    let project = project
-        .filter(|project| project.id == scope.project.id)
-        .ok_or_else(|| Error::not_found("Project not found"))?;
+    let project = scope.check(session).await?;
     let Some(limit) = limit(scope, &project) else {
         return Ok(());
     };

@@ -7,7 +7,7 @@ use crate::{
     access::Scope,
     api::objects::Requestor,
     db::{blobs, images::ImageRow},
-    error::Result,
+    error::{Error, Result},
     image::{Fingerprint, Format, SNIFF_BYTES},
     store::Files,
 };
@@ -43,19 +43,31 @@ impl Images {
     /// Opens the files of an image.
     pub(crate) async fn export(&self, row: &ImageRow) -> Result<Exported> {
         let fingerprint = row.fingerprint.clone();
-        let mut session = self.db.read().await?;
-        let layout = blobs::find(&mut session, &fingerprint).await?;
-        drop(session);
-        // Deleted since the row was read.
-        let layout = layout.ok_or_else(super::query::not_found)?;
-        let store = self.store.clone();
+        let mut files = self.files(&fingerprint).await?;
+        if files.is_none() {
+            // Somebody is removing the image, or brings it in again.
+            let _held = self.store.lock(&fingerprint).await;
+            files = self.files(&fingerprint).await?;
+        }
+        let files = files.ok_or_else(|| Error::failed("Failed to open the image file"))?;
         let part = if row.kind == "container" {
             "rootfs"
         } else {
             "rootfs.img"
         };
         self.tasks
-            .run_blocking(move || exported(store.files(&fingerprint, layout)?, fingerprint, part))
+            .run_blocking(move || exported(files, fingerprint, part))
+            .await
+    }
+
+    /// The files of an image; `None` when its row says that they are there and they are not.
+    async fn files(&self, fingerprint: &Fingerprint) -> Result<Option<Files>> {
+        let layout = blobs::find(&mut *self.db.read().await?, fingerprint).await?;
+        // Deleted since the image's row was read.
+        let layout = layout.ok_or_else(super::query::not_found)?;
+        let (store, fingerprint) = (self.store.clone(), fingerprint.clone());
+        self.tasks
+            .run_blocking(move || store.files(&fingerprint, layout))
             .await
     }
 

@@ -70,10 +70,10 @@ impl Images {
     ) -> Result<()> {
         let fingerprint = row.fingerprint.clone();
         let held = self.store.lock(&fingerprint).await;
-        let forgotten = match self.forget(row, &fingerprint).await {
+        let forgotten = match self.forget(scope, &fingerprint).await {
             Err(error) if db::is_full(&error) => {
                 self.db.reserve().spend();
-                self.forget(row, &fingerprint).await
+                self.forget(scope, &fingerprint).await
             }
             forgotten => forgotten,
         };
@@ -95,9 +95,10 @@ impl Images {
     }
 
     /// Takes the row away. Returns whether it was the last one for its files.
-    async fn forget(&self, row: &ImageRow, fingerprint: &Fingerprint) -> Result<bool> {
+    async fn forget(&self, scope: &Scope, fingerprint: &Fingerprint) -> Result<bool> {
         let mut transaction = self.db.write().await?;
-        if !db::images::delete(&mut transaction, row.id).await? {
+        scope.check(&mut transaction).await?;
+        if !db::images::delete(&mut transaction, scope.images, fingerprint).await? {
             return Err(query::not_found());
         }
         let was_last = blobs::release(&mut transaction, fingerprint).await?;

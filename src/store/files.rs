@@ -2,7 +2,10 @@
 
 use std::{fs::File, path::Path};
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::{
+    fs::{CWD, Mode, OFlags},
+    io::Errno,
+};
 
 use super::Store;
 use crate::{
@@ -20,20 +23,28 @@ pub(crate) struct Files {
 }
 
 impl Store {
-    /// Opens an image's files.
-    pub(crate) fn files(&self, fingerprint: &Fingerprint, layout: Layout) -> Result<Files> {
-        let image = open(&self.image_path(fingerprint))?;
+    /// Opens an image's files; `None` when one is not there, as it may be when somebody removes
+    /// the image meanwhile.
+    pub(crate) fn files(&self, fingerprint: &Fingerprint, layout: Layout) -> Result<Option<Files>> {
+        let Some(image) = open(&self.image_path(fingerprint))? else {
+            return Ok(None);
+        };
         let rootfs = match layout {
             Layout::Unified { .. } => None,
-            Layout::Split { .. } => Some(open(&self.rootfs_path(fingerprint))?),
+            Layout::Split { .. } => match open(&self.rootfs_path(fingerprint))? {
+                None => return Ok(None),
+                rootfs => rootfs,
+            },
         };
-        Ok(Files { image, rootfs })
+        Ok(Some(Files { image, rootfs }))
     }
 }
 
-fn open(path: &Path) -> Result<File> {
+fn open(path: &Path) -> Result<Option<File>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    rustix::fs::openat(CWD, path, flags, Mode::empty())
-        .map(File::from)
-        .map_err(|error| Error::internal("Failed to open the image file", error))
+    match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
+        Ok(file) => Ok(Some(file.into())),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(Error::internal("Failed to open the image file", error)),
+    }
 }
