@@ -84,6 +84,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "certificates",
         include_str!("../../migrations/0002_certificates.sql"),
     ),
+    (
+        3,
+        "row numbers",
+        include_str!("../../migrations/0003_row_numbers.sql"),
+    ),
 ];
 
 statements! {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::sqlite::SqliteRow;
 
 use super::{
-    ImageId, ProjectId, Session,
+    ImageId, ProjectId, Session, row_numbers,
     sql::{Arg, column, fingerprint, flag, statements},
 };
 use crate::{error::Result, image::Fingerprint};
@@ -85,11 +85,10 @@ statements! {
         FROM images
         WHERE project_id = $1 AND public >= $2
         ORDER BY fingerprint";
-    INSERT: 14 = "
+    INSERT: 15 = "
         INSERT INTO images (project_id, fingerprint, type, filename, architecture, size, public,
-            auto_update, cached, properties, created_at, expires_at, uploaded_at, last_used_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-        RETURNING id";
+            auto_update, cached, properties, created_at, expires_at, uploaded_at, last_used_at, id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     UPDATE: 5 = "
         UPDATE images
         SET public = $2, auto_update = $3, properties = $4, expires_at = $5
@@ -223,6 +222,7 @@ pub(crate) async fn insert(
     project: ProjectId,
     image: &ImageRow,
 ) -> Result<ImageId> {
+    let id = row_numbers::next(session, "images").await?;
     let args = [
         project.into(),
         (&image.fingerprint).into(),
@@ -238,10 +238,10 @@ pub(crate) async fn insert(
         (&image.expires_at).into(),
         (&image.uploaded_at).into(),
         (&image.last_used_at).into(),
+        id.into(),
     ];
-    INSERT
-        .one(session, args, |row| Ok(ImageId(column(row, 0)?)))
-        .await
+    INSERT.run(session, args).await?;
+    Ok(ImageId(id))
 }
 
 /// Replaces what clients may edit: `public`, `auto_update`, `properties`, `expires_at`.

@@ -10,6 +10,7 @@
 mod changes;
 mod connect;
 mod reserve;
+mod row_numbers;
 mod sql;
 
 pub(crate) mod aliases;

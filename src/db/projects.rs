@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::sqlite::SqliteRow;
 
 use super::{
-    ProjectId, Session,
+    ProjectId, Session, row_numbers,
     sql::{column, json, statements, to_json},
 };
 use crate::error::Result;
@@ -32,10 +32,9 @@ statements! {
         SELECT id, name, description, config
         FROM projects
         WHERE name = $1";
-    INSERT: 3 = "
-        INSERT INTO projects (name, description, config)
-        VALUES ($1, $2, $3)
-        RETURNING id";
+    INSERT: 4 = "
+        INSERT INTO projects (name, description, config, id)
+        VALUES ($1, $2, $3, $4)";
     UPDATE: 3 = "
         UPDATE projects
         SET description = $2, config = $3
@@ -84,10 +83,10 @@ pub(crate) async fn insert(
     config: &BTreeMap<String, String>,
 ) -> Result<ProjectId> {
     let config = to_json(config)?;
-    let args = [name.into(), description.into(), (&config).into()];
-    INSERT
-        .one(session, args, |row| Ok(ProjectId(column(row, 0)?)))
-        .await
+    let id = row_numbers::next(session, "projects").await?;
+    let args = [name.into(), description.into(), (&config).into(), id.into()];
+    INSERT.run(session, args).await?;
+    Ok(ProjectId(id))
 }
 
 /// Replaces a project's description and configuration.

@@ -3,7 +3,8 @@
 use sqlx::{AssertSqlSafe, Either, Executor, Statement};
 
 use super::{
-    Db, aliases, blobs, certificates, connect, images, pools, profiles, projects, settings,
+    Db, aliases, blobs, certificates, connect, images, pools, profiles, projects, row_numbers,
+    settings,
 };
 
 async fn fresh() -> (tempfile::TempDir, Db) {
@@ -19,6 +20,7 @@ async fn every_statement_prepares_and_has_the_parameters_it_declares() {
     let files = [
         connect::STATEMENTS,
         settings::STATEMENTS,
+        row_numbers::STATEMENTS,
         certificates::STATEMENTS,
         projects::STATEMENTS,
         pools::STATEMENTS,
@@ -71,4 +73,21 @@ async fn a_uniqueness_that_would_be_broken_is_told_by_its_columns() {
         .await
         .unwrap_err();
     assert_eq!(super::constraint(&error), Some("projects.name"));
+}
+
+#[tokio::test]
+async fn the_number_of_a_row_that_is_gone_is_not_given_again() {
+    let (_dir, db) = fresh().await;
+    let mut session = db.write().await.unwrap();
+    let config = std::collections::BTreeMap::new();
+    let mut made = Vec::new();
+    for name in ["a", "b", "c"] {
+        let id = projects::insert(&mut session, name, "", &config)
+            .await
+            .unwrap();
+        projects::delete(&mut session, id).await.unwrap();
+        made.push(id);
+    }
+    made.dedup();
+    assert_eq!(made.len(), 3);
 }
