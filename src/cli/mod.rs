@@ -41,6 +41,11 @@ struct Options {
     /// What to log: error, warn, info, debug, trace, or a filter such as lximaged=debug,sqlx=warn
     #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
     log_level: String,
+    /// How long other servers may be silent before a download from them is taken up again; in that
+    /// time they have to send 1 KiB a second
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    remote_idle_seconds: u64,
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,6 +101,7 @@ fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
                 paths,
                 group: line.options.group,
                 log_level: line.options.log_level,
+                remote_idle: Duration::from_secs(line.options.remote_idle_seconds),
             };
             daemon::run(options)
         }

@@ -19,7 +19,7 @@ use super::{
     certificate, facts,
     lifecycle::{self, Signals},
     lock::Lock,
-    logging, socket,
+    logging, remote, socket,
 };
 use crate::{
     access::Projects,
@@ -53,6 +53,8 @@ pub(crate) struct Options {
     pub(crate) group: Option<String>,
     /// What to log.
     pub(crate) log_level: String,
+    /// How long other servers may be silent.
+    pub(crate) remote_idle: Duration,
 }
 
 /// Runs the daemon until a signal ends it. Returns the process's exit status.
@@ -72,6 +74,7 @@ async fn serve(options: Options) -> Result<()> {
         paths,
         group,
         log_level,
+        remote_idle,
     } = options;
     let (clock, tasks) = (Clock::System, Tasks::default());
     let events = Events::new(clock.clone());
@@ -98,12 +101,15 @@ async fn serve(options: Options) -> Result<()> {
     .await?;
     drop(settled.set(settings.clone()));
     let store = Store::open(&paths.directory)?;
+    let outbound = remote::outbound(&settings, &identity, remote_idle);
+    let streams = remote::streams(&outbound, &paths.directory, &tasks);
     let images = Images::new(
         db.clone(),
         store,
         tasks.clone(),
         operations.clone(),
         clock.clone(),
+        (outbound, streams),
     );
     images.recover().await?;
 

@@ -9,6 +9,7 @@ mod facts;
 mod lifecycle;
 mod lock;
 mod logging;
+mod remote;
 mod socket;
 
 pub(crate) use app::{Options, run};

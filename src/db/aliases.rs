@@ -62,6 +62,10 @@ statements! {
         UPDATE aliases
         SET name = $2
         WHERE id = $1";
+    MOVE: 2 = "
+        UPDATE aliases
+        SET image_id = $2
+        WHERE image_id = $1";
     DELETE: 1 = "
         DELETE FROM aliases
         WHERE id = $1";
@@ -151,6 +155,12 @@ pub(crate) async fn update(
 /// Gives an alias another name.
 pub(crate) async fn rename(session: &mut Session, id: i64, name: &str) -> Result<()> {
     RENAME.run(session, [id.into(), name.into()]).await?;
+    Ok(())
+}
+
+/// Makes all names of one image names of another.
+pub(crate) async fn move_all(session: &mut Session, from: ImageId, to: ImageId) -> Result<()> {
+    MOVE.run(session, [from.into(), to.into()]).await?;
     Ok(())
 }
 

@@ -89,6 +89,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "row numbers",
         include_str!("../../migrations/0003_row_numbers.sql"),
     ),
+    (
+        4,
+        "update sources",
+        include_str!("../../migrations/0004_update_sources.sql"),
+    ),
 ];
 
 statements! {

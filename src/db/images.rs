@@ -55,6 +55,13 @@ pub(crate) struct SourceRow {
     pub(crate) certificate: String,
     /// What was asked for.
     pub(crate) alias: String,
+    /// Whether it was named by somebody who may not have this server reach every address.
+    pub(crate) restricted: bool,
+    /// The properties that the server said the image has: a JSON object of strings, or empty when
+    /// that is not known.
+    pub(crate) properties: String,
+    /// When the server said it is out of date; empty when that is not known.
+    pub(crate) expires_at: String,
 }
 
 statements! {
@@ -89,9 +96,10 @@ statements! {
         INSERT INTO images (project_id, fingerprint, type, filename, architecture, size, public,
             auto_update, cached, properties, created_at, expires_at, uploaded_at, last_used_at, id)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
-    UPDATE: 5 = "
+    UPDATE: 7 = "
         UPDATE images
-        SET public = $2, auto_update = $3, properties = $4, expires_at = $5
+        SET public = $2, auto_update = $3, properties = $4, expires_at = $5, filename = $6,
+            cached = $7
         WHERE id = $1";
     SET_LAST_USED: 3 = "
         UPDATE images
@@ -102,17 +110,33 @@ statements! {
         WHERE project_id = $1 AND fingerprint = $2";
     SOURCES: 1 = "
         SELECT image_sources.image_id, image_sources.server, image_sources.protocol,
-            image_sources.certificate, image_sources.alias
+            image_sources.certificate, image_sources.alias, image_sources.restricted,
+            image_sources.properties, image_sources.expires_at
         FROM image_sources
         JOIN images ON images.id = image_sources.image_id
         WHERE images.project_id = $1";
     SOURCE: 1 = "
-        SELECT image_id, server, protocol, certificate, alias
+        SELECT image_id, server, protocol, certificate, alias, restricted, properties, expires_at
         FROM image_sources
         WHERE image_id = $1";
-    INSERT_SOURCE: 5 = "
-        INSERT INTO image_sources (image_id, server, protocol, certificate, alias)
-        VALUES ($1, $2, $3, $4, $5)";
+    INSERT_SOURCE: 8 = "
+        INSERT INTO image_sources (image_id, server, protocol, certificate, alias, restricted,
+            properties, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    COMES_FROM: 4 = "
+        SELECT image_sources.image_id
+        FROM image_sources
+        JOIN images ON images.id = image_sources.image_id
+        WHERE images.fingerprint = $1 AND image_sources.server = $2
+            AND image_sources.protocol = $3 AND image_sources.certificate = $4
+        LIMIT 1";
+    MOVE_PROFILES: 2 = "
+        UPDATE image_profiles
+        SET image_id = $2
+        WHERE image_id = $1";
+    DETACH_ALL_PROFILES: 1 = "
+        DELETE FROM image_profiles
+        WHERE image_id = $1";
     PROFILES: 2 = "
         SELECT image_profiles.image_id, profiles.name
         FROM image_profiles
@@ -160,6 +184,9 @@ fn read_source(row: &SqliteRow) -> Result<(ImageId, SourceRow)> {
         protocol: column(row, 2)?,
         certificate: column(row, 3)?,
         alias: column(row, 4)?,
+        restricted: flag(row, 5)?,
+        properties: column(row, 6)?,
+        expires_at: column(row, 7)?,
     };
     Ok((ImageId(column(row, 0)?), source))
 }
@@ -244,7 +271,8 @@ pub(crate) async fn insert(
     Ok(ImageId(id))
 }
 
-/// Replaces what clients may edit: `public`, `auto_update`, `properties`, `expires_at`.
+/// Replaces what may change: `public`, `auto_update`, `properties`, `expires_at`, `filename` and
+/// `cached`.
 pub(crate) async fn update(session: &mut Session, image: &ImageRow) -> Result<()> {
     let args = [
         image.id.into(),
@@ -252,6 +280,8 @@ pub(crate) async fn update(session: &mut Session, image: &ImageRow) -> Result<()
         image.auto_update.into(),
         (&image.properties).into(),
         (&image.expires_at).into(),
+        (&image.filename).into(),
+        image.cached.into(),
     ];
     UPDATE.run(session, args).await?;
     Ok(())
@@ -311,8 +341,34 @@ pub(crate) async fn insert_source(
         (&source.protocol).into(),
         (&source.certificate).into(),
         (&source.alias).into(),
+        source.restricted.into(),
+        (&source.properties).into(),
+        (&source.expires_at).into(),
     ];
     INSERT_SOURCE.run(session, args).await?;
+    Ok(())
+}
+
+/// Whether an image with this fingerprint, of any project, came from this server.
+pub(crate) async fn comes_from(
+    session: &mut Session,
+    fingerprint: &Fingerprint,
+    (server, protocol, certificate): (&str, &str, &str),
+) -> Result<bool> {
+    let args = [
+        fingerprint.into(),
+        server.into(),
+        protocol.into(),
+        certificate.into(),
+    ];
+    let found = COMES_FROM.optional(session, args, |row| column::<i64>(row, 0));
+    Ok(found.await?.is_some())
+}
+
+/// Gives the profiles of one image to another, which loses its own.
+pub(crate) async fn move_profiles(session: &mut Session, from: ImageId, to: ImageId) -> Result<()> {
+    DETACH_ALL_PROFILES.run(session, [to.into()]).await?;
+    MOVE_PROFILES.run(session, [from.into(), to.into()]).await?;
     Ok(())
 }
 

@@ -11,7 +11,6 @@ mod dispatch;
 mod events;
 mod files;
 mod lasting;
-mod multipart;
 mod origin;
 mod peer;
 mod routes;

@@ -60,6 +60,8 @@ routes! {
     DELETE "/1.0/images/{fingerprint}" Project v1::images::delete;
     GET "/1.0/images/{fingerprint}/export" Anyone v1::images::export;
     HEAD "/1.0/images/{fingerprint}/export" Anyone v1::images::export;
+    POST "/1.0/images/{fingerprint}/export" Project v1::images::push;
+    POST "/1.0/images/{fingerprint}/refresh" Project v1::images::refresh;
     POST "/1.0/images/{fingerprint}/secret" Project v1::images::secret;
 
     GET "/1.0/images/aliases" Project v1::aliases::list lasting;

@@ -10,6 +10,13 @@ pub(crate) enum ImageType {
 }
 
 impl ImageType {
+    /// From LXD's name for it.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Container, Self::VirtualMachine]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+
     /// LXD's name for it.
     pub(crate) fn name(self) -> &'static str {
         match self {

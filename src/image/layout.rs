@@ -1,5 +1,14 @@
 //! How the bytes behind a fingerprint are laid out in files.
 
+/// Which file of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The unified tarball, or the metadata tarball of a split image.
+    Image,
+    /// The root file system or disk of a split image.
+    Rootfs,
+}
+
 /// One file, or metadata and root file system in two. A split image and a unified one made of the
 /// same bytes have the same fingerprint, so a fingerprint is bound to the layout it came with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,11 +5,15 @@
 //! records blob, image, profiles and source; only then is the image announced. What a crash leaves
 //! between these steps is told in [`crate::store`].
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use super::{
     Event, Images,
     budget::{self, Claim},
+    refresh,
 };
 use crate::{
     access::Scope,
@@ -18,7 +22,7 @@ use crate::{
         self, Db, ImageId, Session, Transaction, blobs,
         images::{ImageRow, SourceRow},
     },
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     image::{Fingerprint, ImageType, Layout},
     store::{Held, Placed, Staged},
 };
@@ -27,7 +31,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Candidate {
     /// Its files.
-    pub(crate) staged: Staged,
+    pub(crate) files: Offered,
     /// Container or virtual machine.
     pub(crate) kind: ImageType,
     /// LXD's canonical name of the architecture.
@@ -52,6 +56,63 @@ pub(crate) struct Candidate {
     pub(crate) source: Option<SourceRow>,
     /// The room it took of its project's limit, if there is one.
     pub(crate) claim: Option<Claim>,
+    /// The image whose place it takes.
+    pub(super) replaces: Option<Replaced>,
+}
+
+/// The files of an image that is to come in. Cheap to clone: several projects may let the same
+/// files in, and the first one puts them in their place.
+#[derive(Debug, Clone)]
+pub(crate) struct Offered {
+    fingerprint: Fingerprint,
+    layout: Layout,
+    staged: Arc<Mutex<Option<Staged>>>,
+}
+
+impl From<Staged> for Offered {
+    fn from(staged: Staged) -> Self {
+        Self {
+            fingerprint: staged.fingerprint().clone(),
+            layout: staged.layout(),
+            staged: Arc::new(Mutex::new(Some(staged))),
+        }
+    }
+}
+
+impl Offered {
+    /// Files that the store has already.
+    pub(super) fn stored(fingerprint: Fingerprint, layout: Layout) -> Self {
+        Self {
+            fingerprint,
+            layout,
+            staged: Arc::default(),
+        }
+    }
+
+    /// SHA-256 of them.
+    pub(super) fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// One file or two, and their sizes.
+    pub(super) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The files themselves, for whoever comes first.
+    fn take(&self) -> Option<Staged> {
+        self.staged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+/// What an image takes the place of.
+#[derive(Debug, Clone)]
+pub(super) struct Replaced {
+    /// The image of the same project that goes.
+    pub(super) fingerprint: Fingerprint,
 }
 
 impl Images {
@@ -69,21 +130,29 @@ impl Images {
     ) -> Result<Fingerprint> {
         let row = self.row(&candidate)?;
         let Candidate {
-            staged,
+            files,
             kind,
             source,
             claim,
+            replaces,
             ..
         } = candidate;
-        let (fingerprint, layout) = (staged.fingerprint().clone(), staged.layout());
+        let (fingerprint, layout) = (files.fingerprint().clone(), files.layout());
 
         let held = self.store.lock(&fingerprint).await;
         let (placed, held) = match self.stored(scope, &fingerprint, layout).await? {
             Stored::Here => (None, held),
-            Stored::Nowhere => self.place(staged, held).await?,
+            Stored::Nowhere => self.place(files.take().ok_or_else(gone)?, held).await?,
         };
-        let recorded = self.record(scope, &row, source.as_ref(), layout, placed.is_some());
-        self.settle(&fingerprint, recorded.await, placed).await?;
+        let record = Record {
+            row,
+            layout,
+            source,
+            replaces,
+            is_new_blob: placed.is_some(),
+        };
+        self.settle(&fingerprint, self.record(scope, record).await, placed)
+            .await?;
         drop(held);
         if let Some(claim) = claim {
             claim.settle();
@@ -115,7 +184,9 @@ impl Images {
             .await?
             .is_some()
         {
-            return Err(Error::failed("Image with same fingerprint already exists"));
+            return Err(Error::conflict(
+                "Image with same fingerprint already exists",
+            ));
         }
         match blobs::find(&mut session, fingerprint).await? {
             None => Ok(Stored::Nowhere),
@@ -138,23 +209,30 @@ impl Images {
         self.tasks.run_blocking(place).await
     }
 
-    async fn record(
-        &self,
-        scope: &Scope,
-        row: &ImageRow,
-        source: Option<&SourceRow>,
-        layout: Layout,
-        is_new_blob: bool,
-    ) -> Result<Transaction> {
+    async fn record(&self, scope: &Scope, record: Record) -> Result<Transaction> {
+        let Record {
+            mut row,
+            layout,
+            source,
+            replaces,
+            is_new_blob,
+        } = record;
         let mut transaction = self.db.write().await?;
         budget::check(&mut transaction, scope, row.size_bytes).await?;
         if is_new_blob {
             blobs::insert(&mut transaction, &row.fingerprint, &layout).await?;
         }
-        let image = db::images::insert(&mut transaction, scope.images, row).await?;
+        if let Some(replaced) = &replaces {
+            refresh::inherit(&mut transaction, scope, replaced, &mut row).await?;
+        }
+        let image = db::images::insert(&mut transaction, scope.images, &row).await?;
         attach_default_profiles(&mut transaction, scope, image).await?;
         if let Some(source) = source {
-            db::images::insert_source(&mut transaction, image, source).await?;
+            db::images::insert_source(&mut transaction, image, &source).await?;
+        }
+        if let Some(replaced) = replaces {
+            let old = &replaced.fingerprint;
+            refresh::take_over(&mut transaction, scope, old, image).await?;
         }
         Ok(transaction)
     }
@@ -195,11 +273,11 @@ impl Images {
             .map_err(|error| Error::internal("Failed to store the properties", error))?;
         Ok(ImageRow {
             id: ImageId(0),
-            fingerprint: candidate.staged.fingerprint().clone(),
+            fingerprint: candidate.files.fingerprint().clone(),
             kind: candidate.kind.name().to_owned(),
             filename: candidate.filename.clone(),
             architecture: candidate.architecture.to_owned(),
-            size_bytes: candidate.staged.layout().total_bytes(),
+            size_bytes: candidate.files.layout().total_bytes(),
             public: candidate.public,
             auto_update: candidate.auto_update,
             cached: candidate.cached,
@@ -210,6 +288,22 @@ impl Images {
             last_used_at: candidate.last_used_at.to_string(),
         })
     }
+}
+
+/// Files that were to be here are not: somebody else has removed them meanwhile.
+pub(super) const GONE: &str = "The image's files are gone";
+
+fn gone() -> Error {
+    Error::new(Kind::Unavailable, GONE)
+}
+
+/// What one transaction records.
+struct Record {
+    row: ImageRow,
+    layout: Layout,
+    source: Option<SourceRow>,
+    replaces: Option<Replaced>,
+    is_new_blob: bool,
 }
 
 /// What the store has of a fingerprint.

@@ -146,6 +146,12 @@ impl Claim {
         Ok(())
     }
 
+    /// How much room there is left.
+    pub(super) fn room(&self) -> u64 {
+        let used = self.ledger(|ledger| ledger.used());
+        self.limit.saturating_sub(used)
+    }
+
     /// Whether there was no room once.
     pub(super) fn was_exceeded(&self) -> bool {
         self.was_exceeded

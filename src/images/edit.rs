@@ -134,13 +134,13 @@ pub(crate) async fn set_last_used(
 }
 
 /// Stored properties.
-fn from_text(text: &str) -> Result<BTreeMap<String, String>> {
+pub(super) fn from_text(text: &str) -> Result<BTreeMap<String, String>> {
     serde_json::from_str(text)
         .map_err(|error| Error::internal("Failed to read the database", error))
 }
 
 /// The properties as they are stored. One with an empty value is dropped.
-fn to_text(mut properties: BTreeMap<String, String>) -> Result<String> {
+pub(super) fn to_text(mut properties: BTreeMap<String, String>) -> Result<String> {
     properties.retain(|_, value| !value.is_empty());
     serde_json::to_string(&properties)
         .map_err(|error| Error::internal("Failed to store the properties", error))

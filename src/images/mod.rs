@@ -8,19 +8,25 @@
 mod admit;
 mod alias;
 mod budget;
+mod copy;
 mod edit;
 mod export;
+mod fetch;
+mod flight;
+mod origin;
+mod push;
 mod query;
+mod refresh;
 mod remove;
 mod secret;
 mod startup;
 mod upload;
 
-pub(crate) use crate::store::Part;
 pub(crate) use alias::AliasPatch;
 use budget::Budgets;
 pub(crate) use edit::{ImagePatch, set_last_used};
 pub(crate) use export::{Exported, ExportedPart};
+use flight::Flights;
 pub(crate) use query::Visibility;
 pub(crate) use upload::{Intake, RootPart, UploadRequest};
 
@@ -35,6 +41,7 @@ use crate::{
     db::Db,
     error::{Context, Result},
     operations::{Operations, happened},
+    remote::{Outbound, Streams},
     store::Store,
     tasks::Tasks,
 };
@@ -48,6 +55,9 @@ pub(crate) struct Images {
     operations: Operations,
     clock: Clock,
     budgets: Budgets,
+    outbound: Outbound,
+    streams: Streams,
+    flights: Flights,
     /// As many decoders as there are processors.
     decoding: Arc<Semaphore>,
 }
@@ -60,6 +70,7 @@ impl Images {
         tasks: Tasks,
         operations: Operations,
         clock: Clock,
+        (outbound, streams): (Outbound, Streams),
     ) -> Self {
         Self {
             db,
@@ -68,6 +79,9 @@ impl Images {
             operations,
             clock,
             budgets: Budgets::default(),
+            outbound,
+            streams,
+            flights: Flights::default(),
             decoding: Arc::new(Semaphore::new(processors())),
         }
     }

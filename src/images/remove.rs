@@ -106,6 +106,16 @@ impl Images {
         Ok(was_last)
     }
 
+    /// Unlinks the files of a fingerprint, if no row names them any more.
+    pub(super) async fn unlink_unused(&self, fingerprint: &Fingerprint) -> Result<()> {
+        let held = self.store.lock(fingerprint).await;
+        let known = blobs::find(&mut *self.db.read().await?, fingerprint).await?;
+        match known {
+            None => self.unlink(held).await,
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Unlinks files that no row names any more. When that fails, the mark in the database makes
     /// the next start do it.
     async fn unlink(&self, held: Held) -> Result<()> {

@@ -14,9 +14,9 @@ use crate::{
         objects::{Metadata as OperationMetadata, OperationObject, Requestor},
     },
     error::{Error, Result},
-    image::{self, ImageType, Limits, Metadata},
+    image::{self, ImageType, Limits, Metadata, Part},
     operations::{Operation, Spec},
-    store::{Incoming, Part, Received, Staged},
+    store::{Incoming, Received, Staged},
 };
 
 /// How many pieces may wait for the disk before the sender has to.
@@ -80,7 +80,11 @@ enum Piece {
 impl Images {
     /// Begins to receive an upload into a project.
     pub(crate) async fn receive(&self, scope: &Scope) -> Result<Intake> {
-        let claim = self.claim(scope).await?;
+        self.intake(self.claim(scope).await?)
+    }
+
+    /// Begins to receive an image that takes its room from `claim`.
+    pub(super) fn intake(&self, claim: Option<Claim>) -> Result<Intake> {
         let incoming = self.store.receive()?;
         let (pieces, receiver) = mpsc::channel(QUEUE);
         let worker = self
@@ -156,7 +160,7 @@ impl Images {
     }
 
     /// Reads the metadata out of received files, bounded in every way, while they are synced.
-    async fn inspect(
+    pub(super) async fn inspect(
         &self,
         received: Received,
         root: Option<RootPart>,
@@ -240,7 +244,7 @@ impl Intake {
     }
 
     /// Everything has arrived: the files, durable in staging.
-    async fn finish(mut self) -> Result<(Received, Option<Claim>)> {
+    pub(super) async fn finish(mut self) -> Result<(Received, Option<Claim>)> {
         if let Some(error) = self.refused.take() {
             return Err(error);
         }
@@ -293,7 +297,7 @@ fn candidate(
     let mut properties = metadata.properties;
     properties.extend(request.properties);
     let mut candidate = Candidate {
-        staged,
+        files: staged.into(),
         kind,
         architecture: metadata.architecture.name(),
         filename: root.map_or(request.filename, |root| root.filename),
@@ -306,6 +310,7 @@ fn candidate(
         last_used_at: Timestamp::ZERO,
         source: None,
         claim: None,
+        replaces: None,
     };
     if let Some(grant) = request.grant {
         candidate.properties = grant.properties;

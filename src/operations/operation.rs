@@ -17,6 +17,7 @@ use super::{Events, Spec, Status};
 use crate::{
     api::objects::{Metadata, OperationObject, Requestor},
     clock::Clock,
+    error::{Error, Result},
 };
 
 /// What kind of operation it is.
@@ -158,6 +159,23 @@ impl Operation {
         };
         let (project, owner) = (self.project(), self.requestor());
         self.0.events.operation(project, owner, &object);
+    }
+
+    /// Tells how far it is, under a key that clients show.
+    pub(crate) fn tell_progress(&self, key: &str, text: &str) {
+        self.set_metadata(Metadata::from_iter([(key.to_owned(), text.into())]));
+    }
+
+    /// Runs `work`, which a client may end meanwhile: then it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns; LXD's text when it was ended.
+    pub(crate) async fn cancellable<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.state().may_cancel = true;
+        let done = self.0.cancel.run_until_cancelled(work).await;
+        self.state().may_cancel = false;
+        done.unwrap_or_else(|| Err(Error::failed("Operation cancelled")))
     }
 
     /// Whether it was told to stop.

@@ -18,10 +18,10 @@ use std::{fs, path::PathBuf};
 
 use rustix::fs::{CWD, RenameFlags};
 
-use super::{Held, Part, Staged, Store, incoming::StagingDirectory, sync_directory};
+use super::{Held, Staged, Store, incoming::StagingDirectory, sync_directory};
 use crate::{
     error::{Context, Result},
-    image::{Fingerprint, Layout},
+    image::{Fingerprint, Layout, Part},
 };
 
 /// What a marker's name begins with; the fingerprint follows.

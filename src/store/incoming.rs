@@ -12,24 +12,14 @@ use bytes::Bytes;
 use super::{Store, digest::Digest, flush::Flusher, private_directory};
 use crate::{
     error::{Context, Error, Result},
-    image::{Fingerprint, Layout},
+    image::{Fingerprint, Layout, Part},
 };
 
-/// Which file of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// The unified tarball, or the metadata tarball of a split image.
-    Image,
-    /// The root file system or disk of a split image.
-    Rootfs,
-}
-
-impl Part {
-    fn file_name(self) -> &'static str {
-        match self {
-            Self::Image => "image",
-            Self::Rootfs => "rootfs",
-        }
+/// What a file of an image is called in staging.
+fn file_name(part: Part) -> &'static str {
+    match part {
+        Part::Image => "image",
+        Part::Rootfs => "rootfs",
     }
 }
 
@@ -51,7 +41,7 @@ impl StagingDirectory {
     }
 
     fn part(&self, part: Part) -> PathBuf {
-        self.path.join(part.file_name())
+        self.path.join(file_name(part))
     }
 }
 

@@ -18,7 +18,7 @@ mod sweep;
 
 pub(crate) use commit::Placed;
 pub(crate) use files::Files;
-pub(crate) use incoming::{Incoming, Part, Received, Staged};
+pub(crate) use incoming::{Incoming, Received, Staged};
 pub(crate) use lock::Held;
 
 use std::{
@@ -63,6 +63,11 @@ impl Store {
     /// the answer is dropped.
     pub(crate) async fn lock(&self, fingerprint: &Fingerprint) -> Held {
         self.locks.lock(fingerprint).await
+    }
+
+    /// Where the root file of a split image is, or would be.
+    pub(crate) fn rootfs(&self, fingerprint: &Fingerprint) -> PathBuf {
+        self.rootfs_path(fingerprint)
     }
 
     fn image_path(&self, fingerprint: &Fingerprint) -> PathBuf {

@@ -6,7 +6,15 @@ use crate::support::sources::{Parts, rust_files};
 
 /// The rooms by layer, lowest first. Rooms of one line are of one height.
 const LAYERS: &[&[&str]] = &[
-    &["error", "clock", "config", "api", "image", "template"],
+    &[
+        "error",
+        "clock",
+        "config",
+        "api",
+        "image",
+        "multipart",
+        "template",
+    ],
     &["tasks"],
     &["db", "store", "remote", "pool"],
     &["operations"],
@@ -25,7 +33,15 @@ const BEHIND_SERVICES: &[&str] = &["db", "store", "remote", "pool"];
 /// Rooms of one height that know each other all the same: values know values, and the command
 /// line starts the daemon.
 const NEIGHBOURS: &[&str] = &[
-    "error", "clock", "config", "api", "image", "template", "daemon", "cli",
+    "error",
+    "clock",
+    "config",
+    "api",
+    "image",
+    "multipart",
+    "template",
+    "daemon",
+    "cli",
 ];
 
 /// What only some rooms may write, and why.

@@ -1,7 +1,10 @@
 //! Images and their aliases.
 
 use super::Config;
-use crate::api::{json::go_struct, time::Timestamp};
+use crate::api::{
+    json::{decode_into, go_struct},
+    time::Timestamp,
+};
 
 go_struct! {
     /// `POST /1.0/images` with JSON: fetch an image, publish an instance, or announce an upload.
@@ -71,6 +74,30 @@ go_struct! {
         expires_at: Timestamp,
         /// The profiles for instances made of it: `None` means `default`, an empty list none.
         profiles: Option<Vec<String>>,
+    }
+}
+
+go_struct! {
+    /// `POST /1.0/images/FINGERPRINT/export`: hand the image to another server.
+    pub(crate) struct api.ImageExportPost {
+        /// The other server's URL.
+        target: String,
+        /// The secret it gave for this upload.
+        secret: String,
+        /// Its certificate, PEM.
+        certificate: String,
+        /// The project there.
+        project: String,
+    }
+}
+
+impl ImageExportPost {
+    /// What can be read of `body`. LXD: errors in this one body are ignored.
+    pub(crate) fn decode_leniently(body: &[u8]) -> Self {
+        let mut request = Self::default();
+        // What was readable is in `request`; an empty target fails later, with LXD's text.
+        drop(decode_into(&mut request, body));
+        request
     }
 }
 

@@ -19,7 +19,8 @@ pub(crate) use absent::{
 };
 pub(crate) use certificates::{CertificatePut, CertificatesPost};
 pub(crate) use images::{
-    ImageAliasesEntryPost, ImageAliasesEntryPut, ImageAliasesPost, ImagePut, ImagesPost,
+    ImageAliasesEntryPost, ImageAliasesEntryPut, ImageAliasesPost, ImageExportPost, ImagePut,
+    ImagesPost, ImagesPostSource,
 };
 pub(crate) use profiles::{ProfilePost, ProfilePut, ProfilesPost};
 pub(crate) use projects::{ProjectPost, ProjectPut, ProjectsPost};

@@ -12,9 +12,10 @@ use super::{
     body::FileBody,
     conditions::{self, Current, Verdict},
     content::{Content, Piece},
-    date, form,
+    date,
     range::{self, Range, Refusal},
 };
+use crate::multipart::form;
 
 const OCTET_STREAM: &str = "application/octet-stream";
 

@@ -10,7 +10,6 @@ mod body;
 mod conditions;
 mod content;
 mod date;
-mod form;
 mod range;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use crate::{
         filter::Filter,
         json::{self, Jmap},
         objects::Image,
-        requests::ImagePut,
+        requests::{ImageExportPost, ImagePut},
     },
     error::{Error, Kind, Result},
     http::files::{self, Download},
@@ -177,6 +177,25 @@ pub(crate) async fn secret(call: Call) -> Result<Answer> {
     let operation = images
         .create_secret(&scope, call.segment(0), call.requestor())
         .await?;
+    Ok(Answer::operation(operation))
+}
+
+/// POST: this server hands the image to another one.
+pub(crate) async fn push(mut call: Call) -> Result<Answer> {
+    let images = call.services.images.clone();
+    let scope = images.scope(call.project()).await?;
+    let request = ImageExportPost::decode_leniently(&call.bytes().await?);
+    let operation = images
+        .push(scope, call.segment(0), request, &call.caller)
+        .await?;
+    Ok(Answer::operation(operation))
+}
+
+/// POST: the image is brought up to date.
+pub(crate) async fn refresh(call: Call) -> Result<Answer> {
+    let images = &call.services.images;
+    let scope = images.scope(call.project()).await?;
+    let operation = images.refresh(scope, call.segment(0), &call.caller).await?;
     Ok(Answer::operation(operation))
 }
 

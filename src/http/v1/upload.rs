@@ -11,12 +11,10 @@ use crate::{
     access::Scope,
     api::{json, requests::ImagesPost, url::query_pairs},
     error::{Error, Kind, Result},
-    http::{
-        call::{MAX_JSON_BYTES, text, too_large},
-        multipart::{self, Multipart},
-    },
-    image::ImageType,
-    images::{Intake, Part, RootPart, UploadRequest},
+    http::call::{MAX_JSON_BYTES, text, too_large},
+    image::{ImageType, Part},
+    images::{Intake, RootPart, UploadRequest},
+    multipart::{self, Multipart},
 };
 
 /// What `source.type` may be.
@@ -53,7 +51,7 @@ pub(crate) async fn post(mut call: Call) -> Result<Answer> {
     let begun = begin(&mut body, is_json).await?;
     let body = body.map(|piece| piece.map_err(|error| interrupted(&error)));
     let rest = match begun {
-        Begun::Json(source) => return from_json(&call, &scope, &source),
+        Begun::Json(source) => return from_json(&call, scope, *source).await,
         Begun::Image(first) => stream::iter(first.map(Ok)).chain(body),
     };
     let mut intake = images.receive(&scope).await?;
@@ -128,22 +126,26 @@ fn interrupted(error: &axum::Error) -> Error {
     Error::bad_request("unexpected EOF")
 }
 
-fn from_json(call: &Call, scope: &Scope, request: &ImagesPost) -> Result<Answer> {
+async fn from_json(call: &Call, scope: Scope, mut request: ImagesPost) -> Result<Answer> {
     // A push token is for bytes, not for further requests.
     if !call.may_use_project() {
         return Err(Error::not_authorized());
     }
-    let Some(source) = &request.source else {
+    let images = &call.services.images;
+    let Some(source) = request.source.take() else {
         return Err(Error::bad_request("Invalid images JSON"));
     };
     if source.mode == "push" {
-        let images = &call.services.images;
         let token =
-            images.create_push_token(scope, request, &source.fingerprint, call.requestor())?;
+            images.create_push_token(&scope, &request, &source.fingerprint, call.requestor())?;
         return Ok(Answer::operation(token));
     }
     if !SOURCES.contains(&source.kind.as_str()) {
         return Err(Error::failed("Invalid images JSON"));
+    }
+    if matches!(source.kind.as_str(), "image" | "url") {
+        let operation = images.fetch(scope, request, source, &call.caller).await?;
+        return Ok(Answer::operation(operation));
     }
     let text = format!(
         "Images of source type {:?} are not supported by this server",

@@ -7,14 +7,14 @@ use uuid::Uuid;
 const BOUNDARY_DIGITS: usize = 60;
 
 /// A boundary that nobody can guess, so that no file can hold it on purpose.
-pub(super) fn boundary() -> String {
+pub(crate) fn boundary() -> String {
     let mut digits = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
     digits.truncate(BOUNDARY_DIGITS);
     digits
 }
 
 /// The delimiter and the headers in front of part number `index`.
-pub(super) fn part_head(boundary: &str, index: usize, headers: [(&str, &str); 2]) -> Bytes {
+pub(crate) fn part_head(boundary: &str, index: usize, headers: [(&str, &str); 2]) -> Bytes {
     let lead = if index == 0 { "" } else { "\r\n" };
     let [(name, value), (other_name, other_value)] = headers;
     let text =
@@ -23,18 +23,18 @@ pub(super) fn part_head(boundary: &str, index: usize, headers: [(&str, &str); 2]
 }
 
 /// The closing delimiter.
-pub(super) fn end(boundary: &str) -> Bytes {
+pub(crate) fn end(boundary: &str) -> Bytes {
     Bytes::from(format!("\r\n--{boundary}--\r\n"))
 }
 
 /// `text` between quotes, fit for a header whatever it holds.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let escaped = harmless(text).replace('\\', "\\\\").replace('"', "\\\"");
     format!("\"{escaped}\"")
 }
 
 /// `text` as it is when it may stand in a header without quotes, else [`quoted`].
-pub(super) fn token_or_quoted(text: &str) -> String {
+pub(crate) fn token_or_quoted(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte);
     if !text.is_empty() && text.bytes().all(plain) {
         text.to_owned()

@@ -9,6 +9,7 @@
 
 mod delimiter;
 mod disposition;
+pub(crate) mod form;
 mod headers;
 mod input;
 mod media_type;

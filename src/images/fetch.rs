@@ -1,0 +1,429 @@
+//! Images of other servers: found there, downloaded once for all who ask, and let in.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    Images,
+    admit::{Candidate, Offered, Replaced},
+    budget::Claim,
+    flight::Key,
+    origin::{Origin, Protocol},
+    upload::{Intake, identify},
+};
+use crate::{
+    access::Scope,
+    api::Timestamp,
+    db::{
+        self, Db, blobs,
+        images::{ImageRow, SourceRow},
+    },
+    error::{Context, Error, Kind, Result},
+    image::{Fingerprint, Layout, Part},
+    operations::Operation,
+    remote::{
+        Asked, Freshness, LxdServer, Meter, RemoteImage, Sink, StreamServer,
+        simplestreams::{Bases, Listed},
+    },
+};
+
+/// How often somebody else may get in the way.
+const ROUNDS: usize = 5;
+
+/// An image to be fetched from another server.
+#[derive(Debug)]
+pub(super) struct Pull {
+    pub(super) origin: Origin,
+    pub(super) asked: Asked,
+    pub(super) freshness: Freshness,
+    pub(super) details: Details,
+}
+
+/// What the image is to be here.
+#[derive(Debug, Default)]
+pub(super) struct Details {
+    pub(super) public: bool,
+    pub(super) auto_update: bool,
+    pub(super) filename: String,
+    /// Laid over those it has.
+    pub(super) properties: BTreeMap<String, String>,
+    /// What it takes the place of.
+    pub(super) replaces: Option<Replaced>,
+}
+
+impl Details {
+    /// Whether they say anything about an image that is here already.
+    // LXD: then all of them count, also those that are not set.
+    fn say_something(&self) -> bool {
+        self.public || self.auto_update || !self.filename.is_empty() || !self.properties.is_empty()
+    }
+}
+
+/// An image that was found at its server.
+enum Found {
+    Lxd(LxdServer, Box<RemoteImage>),
+    Stream(StreamServer, Box<Listed>),
+}
+
+impl Found {
+    fn image(&self) -> &RemoteImage {
+        match self {
+            Self::Lxd(_, image) => image,
+            Self::Stream(_, listed) => &listed.image,
+        }
+    }
+}
+
+impl Images {
+    /// Fetches an image into a project, unless the project has it. Returns its fingerprint.
+    ///
+    /// # Errors
+    ///
+    /// LXD's texts; nothing is changed then.
+    pub(super) async fn pull(
+        &self,
+        scope: &Scope,
+        pull: &Pull,
+        operation: &Operation,
+    ) -> Result<Fingerprint> {
+        let mut freshness = pull.freshness;
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            let found = operation.cancellable(self.locate(pull, freshness)).await?;
+            let brought = self.bring(scope, pull, &found, operation).await;
+            match brought {
+                // The server lists what it does not have (any more): its list was out of date.
+                Err(error) if error.kind() == Kind::NotFound && found.may_be_stale(freshness) => {
+                    freshness = Freshness::Anew;
+                }
+                // Somebody else let it in, or removed it, meanwhile.
+                Err(error) if is_race(&error) && rounds < ROUNDS => {}
+                brought => return brought,
+            }
+        }
+    }
+
+    /// Finds the image at its server.
+    async fn locate(&self, pull: &Pull, freshness: Freshness) -> Result<Found> {
+        let (origin, asked) = (&pull.origin, &pull.asked);
+        let mut contact = origin
+            .behalf
+            .contact(&origin.certificate)
+            .map_err(|error| {
+                error.context(format_args!(
+                    "Failed to connect to LXD server \"{}\"",
+                    origin.server
+                ))
+            })?;
+        if origin.protocol == Protocol::SimpleStreams {
+            let server = self.streams.open(&origin.server, contact, freshness).await;
+            let listed = server.and_then(|server| Ok((server.find(asked)?, server)));
+            let (listed, server) = listed.context("Failed getting remote image info")?;
+            return Ok(Found::Stream(server, Box::new(listed)));
+        }
+        contact.identified = origin.behalf.is_admin;
+        let server = self
+            .outbound
+            .lxd(&origin.server, contact, &origin.project)
+            .await;
+        let server = server.map_err(|error| {
+            error.context(format_args!(
+                "Failed to connect to LXD server \"{}\"",
+                origin.server
+            ))
+        })?;
+        let image = server.find(asked).await;
+        let image = image.context("Failed getting remote image info")?;
+        Ok(Found::Lxd(server, Box::new(image)))
+    }
+
+    async fn bring(
+        &self,
+        scope: &Scope,
+        pull: &Pull,
+        found: &Found,
+        operation: &Operation,
+    ) -> Result<Fingerprint> {
+        let image = found.image();
+        let fingerprint = image.fingerprint.clone();
+        if self.is_superseded(scope, pull, &fingerprint).await? {
+            return Ok(fingerprint);
+        }
+        if let Some(size_bytes) = self.touch_up(scope, &pull.details, &fingerprint).await? {
+            identify(operation, fingerprint.as_str(), size_bytes);
+            return Ok(fingerprint);
+        }
+        let claim = self.claim_for(scope, image.size_bytes).await?;
+        let (offered, _ticket) = match self.shared(pull, &fingerprint).await? {
+            Some(layout) => (Offered::stored(fingerprint.clone(), layout), None),
+            None => {
+                let ticket = self
+                    .flights
+                    .join(&self.tasks, key(pull, &fingerprint), |meter| {
+                        self.clone().download(
+                            found.clone_for_download(),
+                            pull.asked.secret.clone(),
+                            meter,
+                        )
+                    });
+                (
+                    operation.cancellable(ticket.wait(operation)).await?,
+                    Some(ticket),
+                )
+            }
+        };
+        let size_bytes = offered.layout().total_bytes();
+        let candidate = candidate(image, pull, offered, claim)?;
+        self.admit(scope, candidate, operation.requestor()).await?;
+        identify(operation, fingerprint.as_str(), size_bytes);
+        Ok(fingerprint)
+    }
+
+    /// Whether the project has the image already that is to take another one's place; it has taken
+    /// it then.
+    async fn is_superseded(
+        &self,
+        scope: &Scope,
+        pull: &Pull,
+        fingerprint: &Fingerprint,
+    ) -> Result<bool> {
+        let Some(replaced) = &pull.details.replaces else {
+            return Ok(false);
+        };
+        let found =
+            db::images::find(&mut *self.db.read().await?, scope.images, fingerprint).await?;
+        let Some(row) = found else {
+            return Ok(false);
+        };
+        if *fingerprint != replaced.fingerprint {
+            self.supersede(scope, &replaced.fingerprint, row).await?;
+        }
+        Ok(true)
+    }
+
+    /// Changes an image that the project has already as the request says. Returns its size, or
+    /// `None` when the project does not have it.
+    // LXD: asking for an image that is here is no error.
+    pub(super) async fn touch_up(
+        &self,
+        scope: &Scope,
+        details: &Details,
+        fingerprint: &Fingerprint,
+    ) -> Result<Option<i64>> {
+        let found =
+            db::images::find(&mut *self.db.read().await?, scope.images, fingerprint).await?;
+        let Some(row) = found.filter(|_| details.replaces.is_none()) else {
+            return Ok(None);
+        };
+        if !details.say_something() && !row.cached {
+            return Ok(Some(row.size_bytes));
+        }
+        let mut transaction = self.db.write().await?;
+        let found = db::images::find(&mut transaction, scope.images, fingerprint).await?;
+        let Some(mut row) = found else {
+            return Ok(None);
+        };
+        rewrite(&mut row, details)?;
+        db::images::update(&mut transaction, &row).await?;
+        Db::commit(transaction).await?;
+        Ok(Some(row.size_bytes))
+    }
+
+    /// Room for an image whose size is known.
+    async fn claim_for(&self, scope: &Scope, size_bytes: u64) -> Result<Option<Claim>> {
+        let Some(mut claim) = self.claim(scope).await? else {
+            return Ok(None);
+        };
+        match claim.take(size_bytes) {
+            Ok(()) => Ok(Some(claim)),
+            Err(_) => Err(Error::failed(format!(
+                "Remote image with size {size_bytes} exceeds allowed budget of {}",
+                claim.room()
+            ))),
+        }
+    }
+
+    /// The layout of files that the store has, if this request may have them without fetching
+    /// them: somebody who names a fingerprint and a server that only claims to have such an image
+    /// must not get another project's.
+    async fn shared(&self, pull: &Pull, fingerprint: &Fingerprint) -> Result<Option<Layout>> {
+        let mut session = self.db.read().await?;
+        let Some(layout) = blobs::find(&mut session, fingerprint).await? else {
+            return Ok(None);
+        };
+        let is_known = pull.origin.behalf.is_admin
+            || (pull.asked.secret.is_empty()
+                && db::images::comes_from(&mut session, fingerprint, pull.origin.address())
+                    .await?);
+        Ok(is_known.then_some(layout))
+    }
+
+    /// Downloads an image into staging, and makes sure that it is the one.
+    async fn download(self, found: Found, secret: String, meter: Meter) -> Result<Offered> {
+        let has_deltas =
+            matches!(&found, Found::Stream(_, listed) if StreamServer::has_deltas(listed));
+        if has_deltas {
+            let bases = self.bases();
+            match self
+                .try_download(&found, &secret, Some(&bases), meter.clone())
+                .await
+            {
+                Err(error) if error.kind() != Kind::NotFound => {
+                    tracing::warn!(%error, "fetching the whole file instead of a delta");
+                }
+                downloaded => return downloaded,
+            }
+        }
+        self.try_download(&found, &secret, None, meter).await
+    }
+
+    async fn try_download(
+        &self,
+        found: &Found,
+        secret: &str,
+        bases: Option<&Bases>,
+        meter: Meter,
+    ) -> Result<Offered> {
+        let image = found.image();
+        let mut intake = self.intake(None)?;
+        match found {
+            Found::Lxd(server, _) => server.fetch(image, secret, &mut intake, meter).await?,
+            Found::Stream(server, listed) => {
+                server.fetch(listed, bases, &mut intake, meter).await?
+            }
+        }
+        let (received, _) = intake.finish().await?;
+        if *received.fingerprint() != image.fingerprint {
+            let (got, expected) = (received.fingerprint().as_str(), image.fingerprint.as_str());
+            return Err(Error::failed(format!(
+                "Image fingerprint doesn't match. Got {got} expected {expected}"
+            )));
+        }
+        let staged = self.tasks.run_blocking(move || received.sync()).await?;
+        Ok(staged.into())
+    }
+
+    /// The root files of the store, as a base of deltas.
+    fn bases(&self) -> Bases {
+        let this = self.clone();
+        Arc::new(move |fingerprint| {
+            let this = this.clone();
+            Box::pin(async move {
+                let mut session = this.db.read().await.ok()?;
+                let layout = blobs::find(&mut session, &fingerprint).await.ok()??;
+                let is_split = matches!(layout, Layout::Split { .. });
+                is_split.then(|| this.store.rootfs(&fingerprint))
+            })
+        })
+    }
+}
+
+impl Found {
+    fn clone_for_download(&self) -> Self {
+        match self {
+            Self::Lxd(server, image) => Self::Lxd(server.clone(), image.clone()),
+            Self::Stream(server, listed) => Self::Stream(server.clone(), listed.clone()),
+        }
+    }
+
+    /// Whether the server's lists may have been out of date.
+    fn may_be_stale(&self, freshness: Freshness) -> bool {
+        matches!(self, Self::Stream(..)) && freshness != Freshness::Anew
+    }
+}
+
+/// Whether a failure is only that somebody else was faster.
+fn is_race(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Conflict) || error.message() == super::admit::GONE
+}
+
+/// What is one download: the same files from the same place, opened in the same way.
+fn key(pull: &Pull, fingerprint: &Fingerprint) -> Key {
+    let origin = &pull.origin;
+    let (server, protocol, certificate) = origin.address();
+    let reach = &origin.behalf.reach;
+    let from = format!(
+        "{protocol}\n{server}\n{certificate}\n{}\n{}\n{reach:?}",
+        origin.project, pull.asked.secret
+    );
+    (from, fingerprint.to_string())
+}
+
+fn candidate(
+    image: &RemoteImage,
+    pull: &Pull,
+    files: Offered,
+    claim: Option<Claim>,
+) -> Result<Candidate> {
+    let details = &pull.details;
+    let mut properties = image.properties.clone();
+    properties.extend(details.properties.clone());
+    let filename = if details.say_something() {
+        &details.filename
+    } else {
+        &image.filename
+    };
+    Ok(Candidate {
+        files,
+        kind: image.kind,
+        architecture: image.architecture,
+        filename: filename.clone(),
+        public: details.public,
+        auto_update: details.auto_update,
+        cached: false,
+        properties,
+        created_at: image.created_at,
+        expires_at: image.expires_at,
+        last_used_at: Timestamp::ZERO,
+        source: source(image, pull)?,
+        claim,
+        replaces: details.replaces.clone(),
+    })
+}
+
+/// Where to look for a newer one: nowhere, when one certain image was asked for.
+fn source(image: &RemoteImage, pull: &Pull) -> Result<Option<SourceRow>> {
+    let (origin, reference) = (&pull.origin, &pull.asked.reference);
+    if *reference == image.fingerprint.as_str() {
+        return Ok(None);
+    }
+    let properties = serde_json::to_string(&image.properties)
+        .map_err(|error| Error::internal("Failed to store the properties", error))?;
+    Ok(Some(SourceRow {
+        server: origin.server.clone(),
+        protocol: origin.protocol.name().to_owned(),
+        certificate: origin.certificate.clone(),
+        alias: reference.clone(),
+        restricted: !origin.behalf.is_admin,
+        properties,
+        expires_at: image.expires_at.to_string(),
+    }))
+}
+
+/// What a request changes about an image that is here. One that is asked for by name is not only
+/// cached any more.
+fn rewrite(row: &mut ImageRow, details: &Details) -> Result<()> {
+    row.cached = false;
+    if !details.say_something() {
+        return Ok(());
+    }
+    row.public = details.public;
+    row.auto_update = details.auto_update;
+    row.filename.clone_from(&details.filename);
+    let mut properties: BTreeMap<String, String> = super::edit::from_text(&row.properties)?;
+    properties.extend(details.properties.clone());
+    row.properties = super::edit::to_text(properties)?;
+    Ok(())
+}
+
+impl Sink for Intake {
+    async fn begin(&mut self, part: Part) -> Result<()> {
+        Self::begin(self, part).await
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        self.push(bytes).await
+    }
+}

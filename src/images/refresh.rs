@@ -1,0 +1,258 @@
+//! Bringing an image up to date: the newer one takes the place of the older one, in one step.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Event, Images,
+    admit::Replaced,
+    edit,
+    fetch::{Details, Pull},
+    origin::{Behalf, Origin},
+    query::{self, Visibility},
+};
+use crate::{
+    access::{Caller, Scope},
+    api::objects::{Metadata, OperationObject},
+    db::{
+        self, Db, ImageId, Session, aliases, blobs,
+        images::{ImageRow, SourceRow},
+    },
+    error::{Error, Result},
+    image::{Fingerprint, ImageType},
+    operations::{Operation, Spec},
+    remote::{Asked, Freshness},
+};
+
+impl Images {
+    /// Begins the operation that brings an image up to date.
+    ///
+    /// # Errors
+    ///
+    /// 404 when there is no such image.
+    pub(crate) async fn refresh(
+        &self,
+        scope: Scope,
+        reference: &str,
+        caller: &Caller,
+    ) -> Result<OperationObject> {
+        let row = self.find_row(&scope, Visibility::All, reference).await?;
+        let spec = Spec {
+            description: "Refreshing image",
+            project: Some(scope.project.name.clone()),
+            requestor: Some(caller.requestor.clone()),
+            ..Spec::default()
+        };
+        let behalf = Behalf::of(caller, &scope);
+        let (this, named) = (self.clone(), reference.to_owned());
+        Ok(self.operations.task(spec, move |operation| async move {
+            this.refresh_now(&scope, row, &named, behalf, &operation)
+                .await
+        }))
+    }
+
+    async fn refresh_now(
+        &self,
+        scope: &Scope,
+        row: ImageRow,
+        named: &str,
+        behalf: Behalf,
+        operation: &Operation,
+    ) -> Result<()> {
+        let source = db::images::source(&mut *self.db.read().await?, row.id).await?;
+        let Some(source) = source else {
+            return Err(Error::failed(format!(
+                "Failed to update image \"{named}\" in project \"{}\": Image source not found",
+                scope.project.name
+            )));
+        };
+        let behalf = behalf.bound_to(&source, scope);
+        let refreshed = self.update(scope, &row, &source, behalf, operation).await;
+        if operation.is_cancelled() {
+            refreshed?;
+            return Ok(());
+        }
+        // LXD: a server that cannot be asked is no failure; the image stays as it is.
+        let mut told = Metadata::new();
+        let is_new = refreshed.unwrap_or_else(|error| {
+            tracing::error!(%error, fingerprint = %row.fingerprint, "failed to update the image");
+            told.insert("error".to_owned(), error.message().into());
+            false
+        });
+        told.insert("refreshed".to_owned(), is_new.into());
+        operation.set_metadata(told);
+        Ok(())
+    }
+
+    /// Fetches what the source of an image has now, and puts it in the image's place. Returns
+    /// whether it was something new.
+    async fn update(
+        &self,
+        scope: &Scope,
+        row: &ImageRow,
+        source: &SourceRow,
+        behalf: Behalf,
+        operation: &Operation,
+    ) -> Result<bool> {
+        let pull = Pull {
+            origin: Origin::of_source(source, behalf)?,
+            asked: Asked {
+                reference: source.alias.clone(),
+                kind: ImageType::from_name(&row.kind),
+                secret: String::new(),
+            },
+            freshness: Freshness::Revalidated,
+            details: Details {
+                public: row.public,
+                auto_update: row.auto_update,
+                replaces: Some(Replaced {
+                    fingerprint: row.fingerprint.clone(),
+                }),
+                ..Details::default()
+            },
+        };
+        let fingerprint = self.pull(scope, &pull, operation).await?;
+        if fingerprint == row.fingerprint {
+            return Ok(false);
+        }
+        self.unlink_unused(&row.fingerprint).await?;
+        let path = format!("/1.0/images/{}", row.fingerprint);
+        let requestor = operation.requestor();
+        self.tell(&Event {
+            action: "image-refreshed",
+            path: &path,
+            scope,
+            requestor,
+            details: &[],
+        });
+        Ok(true)
+    }
+
+    /// Puts an image that the project has already in the place of an older one.
+    pub(super) async fn supersede(
+        &self,
+        scope: &Scope,
+        old: &Fingerprint,
+        mut new: ImageRow,
+    ) -> Result<()> {
+        let mut transaction = self.db.write().await?;
+        scope.check(&mut transaction).await?;
+        let row = db::images::find(&mut transaction, scope.images, old).await?;
+        let row = row.ok_or_else(query::not_found)?;
+        // It is looked after from now on, as the older one was.
+        if db::images::source(&mut transaction, new.id)
+            .await?
+            .is_none()
+            && let Some(source) = db::images::source(&mut transaction, row.id).await?
+        {
+            db::images::insert_source(&mut transaction, new.id, &source).await?;
+        }
+        new.auto_update |= row.auto_update;
+        db::images::update(&mut transaction, &new).await?;
+        take_over(&mut transaction, scope, old, new.id).await?;
+        Db::commit(transaction).await
+    }
+}
+
+/// What a newer image takes over from the older one: what the user has changed about it, and what
+/// it is used as.
+pub(super) async fn inherit(
+    session: &mut Session,
+    scope: &Scope,
+    replaced: &Replaced,
+    row: &mut ImageRow,
+) -> Result<()> {
+    let old = db::images::find(session, scope.images, &replaced.fingerprint).await?;
+    let old = old.ok_or_else(query::not_found)?;
+    let source = db::images::source(session, old.id).await?;
+    row.public = old.public;
+    row.auto_update = old.auto_update;
+    row.cached = old.cached;
+    row.last_used_at.clone_from(&old.last_used_at);
+    let Some(source) = source.filter(|source| !source.properties.is_empty()) else {
+        return Ok(());
+    };
+    let (was, is) = (
+        edit::from_text(&source.properties)?,
+        edit::from_text(&old.properties)?,
+    );
+    let new = edit::from_text(&row.properties)?;
+    row.properties = edit::to_text(merged(&was, &is, new))?;
+    if old.expires_at != source.expires_at {
+        row.expires_at = old.expires_at;
+    }
+    Ok(())
+}
+
+/// The new properties, with the changes that were made to the old ones.
+fn merged(
+    was: &BTreeMap<String, String>,
+    is: &BTreeMap<String, String>,
+    mut new: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    for (key, value) in is {
+        if was.get(key) != Some(value) {
+            new.insert(key.clone(), value.clone());
+        }
+    }
+    // One without a value is none.
+    let removed = was
+        .iter()
+        .filter(|(key, value)| !value.is_empty() && !is.contains_key(*key));
+    for (key, _) in removed {
+        new.remove(key);
+    }
+    new
+}
+
+/// Gives what points to an image to a newer one, and takes the older one away.
+pub(super) async fn take_over(
+    session: &mut Session,
+    scope: &Scope,
+    old: &Fingerprint,
+    new: ImageId,
+) -> Result<()> {
+    let row = db::images::find(session, scope.images, old).await?;
+    let row = row.ok_or_else(query::not_found)?;
+    aliases::move_all(session, row.id, new).await?;
+    db::images::move_profiles(session, row.id, new).await?;
+    db::images::delete(session, scope.images, old).await?;
+    blobs::release(session, old).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn what_the_user_changed_outlives_a_refresh() {
+        let was = map(&[
+            ("os", "Alpine"),
+            ("serial", "1"),
+            ("label", "old"),
+            ("empty", ""),
+        ]);
+        let is = map(&[("os", "Mine"), ("serial", "1"), ("added", "yes")]);
+        let new = map(&[
+            ("os", "Alpine"),
+            ("serial", "2"),
+            ("label", "new"),
+            ("empty", ""),
+        ]);
+        let merged = merged(&was, &is, new);
+        let expected = [
+            ("added", "yes"),
+            ("empty", ""),
+            ("os", "Mine"),
+            ("serial", "2"),
+        ];
+        assert_eq!(merged, map(&expected));
+    }
+}

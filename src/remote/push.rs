@@ -1,0 +1,183 @@
+//! Handing an image to another LXD server that expects it.
+
+use std::{fs::File, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use http::{HeaderMap, HeaderValue, Method, header};
+use reqwest::Body;
+use serde::Deserialize;
+use tokio_util::io::ReaderStream;
+
+use super::{LxdServer, Meter, lxd::envelope, request::Request, wording::describe};
+use crate::{
+    error::{Error, Result},
+    image::Fingerprint,
+    multipart::form,
+};
+
+/// How much of a file is read at once.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// How long one question for the end of an operation may wait.
+const WAIT: Duration = Duration::from_secs(20);
+
+/// The longest answer to an upload.
+const MAX_JSON_BYTES: usize = 1024 * 1024;
+
+/// An image to hand over.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    /// Its fingerprint, which is also what its file is called.
+    pub(crate) fingerprint: Fingerprint,
+    /// The unified tarball, or the metadata of a split image.
+    pub(crate) image: File,
+    /// The root of a split image, and what its part is called.
+    pub(crate) rootfs: Option<(File, &'static str)>,
+    /// What the other server expects it with.
+    pub(crate) secret: String,
+}
+
+#[derive(Deserialize)]
+struct Operation {
+    id: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    status_code: u16,
+    #[serde(default)]
+    err: String,
+    #[serde(default)]
+    metadata: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl LxdServer {
+    /// Uploads an image, and waits until the other server has taken it in.
+    ///
+    /// # Errors
+    ///
+    /// The other server's words; LXD's `Failed operation …` when it refuses the image.
+    pub(crate) async fn upload(&self, upload: Upload, meter: Meter) -> Result<()> {
+        let url = self.url("/images", "");
+        let headers = headers(&upload)?;
+        let (content_type, body) = body(upload, meter)?;
+        let is_proxied = self.outbound.admit(&self.contact, &url).await?;
+        let client = self.outbound.client(&self.contact, is_proxied)?;
+        let sent = client
+            .request(Method::POST, url.clone())
+            .headers(headers)
+            .header(header::CONTENT_TYPE, content_type)
+            .body(body)
+            .send();
+        let response = sent.await.map_err(|error| describe("Post", &url, &error))?;
+        let status = response.status();
+        let answer = super::request::Answer {
+            response,
+            url: url.clone(),
+        };
+        let answer = self.outbound.small_body(answer, MAX_JSON_BYTES).await?;
+        let operation: Operation = envelope(&url, status, &answer)?;
+        self.await_end(operation).await
+    }
+
+    /// Waits for the end of the other server's operation.
+    async fn await_end(&self, operation: Operation) -> Result<()> {
+        let secret = operation
+            .metadata
+            .as_ref()
+            .and_then(|all| all.get("secret")?.as_str());
+        let path = format!(
+            "/operations/{}/wait",
+            crate::api::url::escape(&operation.id)
+        );
+        let mut url = self.url(&path, secret.unwrap_or_default());
+        let seconds = WAIT
+            .min(self.outbound.idle() / 2)
+            .as_secs()
+            .max(1)
+            .to_string();
+        url.query_pairs_mut().append_pair("timeout", &seconds);
+        loop {
+            let operation: Operation = self.query(Request::get(url.clone())).await?;
+            match operation.status_code {
+                200 => return Ok(()),
+                code if code > 200 => {
+                    let (status, err) = (&operation.status, &operation.err);
+                    let text = format!("Failed operation \"{status}\": \"{err}\"");
+                    return Err(Error::failed(text));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn headers(upload: &Upload) -> Result<HeaderMap> {
+    let value = |text: &str| {
+        HeaderValue::try_from(text).map_err(|_| Error::bad_request("Invalid image secret"))
+    };
+    let fingerprint = value(upload.fingerprint.as_str())?;
+    Ok(HeaderMap::from_iter([
+        (
+            http::HeaderName::from_static("x-lxd-fingerprint"),
+            fingerprint.clone(),
+        ),
+        (http::HeaderName::from_static("x-lxd-filename"), fingerprint),
+        (
+            http::HeaderName::from_static("x-lxd-secret"),
+            value(&upload.secret)?,
+        ),
+    ]))
+}
+
+/// The body of an upload, read while it is sent, and its content type.
+fn body(upload: Upload, meter: Meter) -> Result<(String, Body)> {
+    let total = upload.image.metadata()?.len();
+    let Some((rootfs, name)) = upload.rootfs else {
+        let content = contents(upload.image);
+        let body = Body::wrap_stream(metered(content, meter.of("", Some(total))));
+        return Ok(("application/octet-stream".to_owned(), body));
+    };
+    let total = total + rootfs.metadata()?.len();
+    let boundary = form::boundary();
+    let head = |index: usize, name: &str| {
+        let name = form::quoted(name);
+        let disposition = format!(
+            "form-data; name={name}; filename={}",
+            form::quoted(upload.fingerprint.as_str())
+        );
+        let headers = [
+            ("Content-Disposition", disposition.as_str()),
+            ("Content-Type", "application/octet-stream"),
+        ];
+        one(form::part_head(&boundary, index, headers))
+    };
+    let whole = head(0, "metadata")
+        .chain(contents(upload.image))
+        .chain(head(1, name))
+        .chain(contents(rootfs))
+        .chain(one(form::end(&boundary)));
+    let body = Body::wrap_stream(metered(whole, meter.of("", Some(total))));
+    Ok((format!("multipart/form-data; boundary={boundary}"), body))
+}
+
+type Piece = std::io::Result<Bytes>;
+
+fn one(bytes: Bytes) -> stream::Once<std::future::Ready<Piece>> {
+    stream::once(std::future::ready(Ok(bytes)))
+}
+
+fn contents(file: File) -> impl Stream<Item = Piece> + Send {
+    ReaderStream::with_capacity(tokio::fs::File::from_std(file), CHUNK_BYTES)
+}
+
+fn metered(
+    body: impl Stream<Item = Piece> + Send,
+    mut meter: Meter,
+) -> impl Stream<Item = Piece> + Send {
+    body.inspect(move |piece| {
+        if let Ok(piece) = piece {
+            meter.add(piece.len() as u64);
+        }
+    })
+}
