@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use super::facts;
 use crate::{
+    clock::Clock,
     http::{Facts, tls::Identity},
     remote::{Outbound, Proxies, Setup, Streams},
     settings::Settings,
@@ -24,7 +25,8 @@ pub(super) fn outbound(settings: &Settings, identity: &Identity, idle: Duration)
 
 /// What keeps the lists of simplestreams servers.
 pub(super) fn streams(outbound: &Outbound, directory: &Path, tasks: &Tasks) -> Streams {
-    Streams::new(outbound.clone(), directory.join("cache"), tasks.clone())
+    let (outbound, directory) = (outbound.clone(), directory.join("cache"));
+    Streams::new(outbound, directory, tasks.clone(), Clock::System)
 }
 
 /// `core.proxy_*` as they are now.
@@ -41,11 +43,8 @@ fn proxies(settings: &Settings, fallback: &Proxies) -> Proxies {
 
 fn from_environment() -> Proxies {
     let first = |names: [&str; 2]| {
-        let values = names.iter().filter_map(|name| std::env::var(name).ok());
-        values
-            .filter(|value| !value.is_empty())
-            .next()
-            .unwrap_or_default()
+        let mut values = names.iter().filter_map(|name| std::env::var(name).ok());
+        values.find(|value| !value.is_empty()).unwrap_or_default()
     };
     Proxies {
         http: first(["HTTP_PROXY", "http_proxy"]),

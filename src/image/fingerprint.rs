@@ -11,6 +11,11 @@ pub(crate) struct Fingerprint(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotAFingerprint;
 
+impl NotAFingerprint {
+    /// LXD's words for it.
+    pub(crate) const TEXT: &str = "Image fingerprint must contain 64 characters";
+}
+
 impl fmt::Display for NotAFingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not a fingerprint")

@@ -11,7 +11,7 @@ pub(crate) use arch::{Architecture, architectures, host_architectures};
 pub(crate) use archive::{
     Format, Limits, SNIFF_BYTES, check_root, inspect_metadata, inspect_unified,
 };
-pub(crate) use fingerprint::{Fingerprint, FingerprintPrefix};
+pub(crate) use fingerprint::{Fingerprint, FingerprintPrefix, NotAFingerprint};
 pub(crate) use kind::ImageType;
 pub(crate) use layout::{Layout, Part};
 pub(crate) use metadata::Metadata;

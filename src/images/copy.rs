@@ -14,7 +14,7 @@ use crate::{
         requests::{ImagesPost, ImagesPostSource},
     },
     error::{Error, Result},
-    image::{Fingerprint, ImageType},
+    image::{Fingerprint, ImageType, NotAFingerprint},
     operations::{Operation, Spec},
     remote::{Asked, Freshness, Meter, parse_url},
 };
@@ -164,7 +164,7 @@ impl Images {
         let expected: Fingerprint = from
             .hash
             .parse()
-            .map_err(|_| Error::failed("Image fingerprint must contain 64 characters"))?;
+            .map_err(|NotAFingerprint| Error::failed(NotAFingerprint::TEXT))?;
         if let Some(size_bytes) = self.touch_up(scope, &details, &expected).await? {
             identify(operation, expected.as_str(), size_bytes);
             return Ok(expected);

@@ -8,7 +8,7 @@ use super::{
     Images,
     admit::{Candidate, Offered, Replaced},
     budget::Claim,
-    flight::Key,
+    flight::{Key, Ticket},
     origin::{Origin, Protocol},
     upload::{Intake, identify},
 };
@@ -61,6 +61,7 @@ impl Details {
 }
 
 /// An image that was found at its server.
+#[derive(Clone)]
 enum Found {
     Lxd(LxdServer, Box<RemoteImage>),
     Stream(StreamServer, Box<Listed>),
@@ -156,23 +157,13 @@ impl Images {
             return Ok(fingerprint);
         }
         let claim = self.claim_for(scope, image.size_bytes).await?;
-        let (offered, _ticket) = match self.shared(pull, &fingerprint).await? {
-            Some(layout) => (Offered::stored(fingerprint.clone(), layout), None),
-            None => {
-                let ticket = self
-                    .flights
-                    .join(&self.tasks, key(pull, &fingerprint), |meter| {
-                        self.clone().download(
-                            found.clone_for_download(),
-                            pull.asked.secret.clone(),
-                            meter,
-                        )
-                    });
-                (
-                    operation.cancellable(ticket.wait(operation)).await?,
-                    Some(ticket),
-                )
-            }
+        // Held until the image is in: whoever joins late finds the files here.
+        let (offered, _ticket) = if let Some(layout) = self.shared(pull, &fingerprint).await? {
+            (Offered::stored(fingerprint.clone(), layout), None)
+        } else {
+            let ticket = self.board(pull, found);
+            let offered = operation.cancellable(ticket.wait(operation)).await?;
+            (offered, Some(ticket))
         };
         let size_bytes = offered.layout().total_bytes();
         let candidate = candidate(image, pull, offered, claim)?;
@@ -260,6 +251,15 @@ impl Images {
         Ok(is_known.then_some(layout))
     }
 
+    /// Joins the download of an image, or starts it.
+    fn board(&self, pull: &Pull, found: &Found) -> Ticket {
+        let key = key(pull, &found.image().fingerprint);
+        let (this, found) = (self.clone(), found.clone());
+        let secret = pull.asked.secret.clone();
+        let download = |meter| this.download(found, secret, meter);
+        self.flights.join(&self.tasks, key, download)
+    }
+
     /// Downloads an image into staging, and makes sure that it is the one.
     async fn download(self, found: Found, secret: String, meter: Meter) -> Result<Offered> {
         let has_deltas =
@@ -289,11 +289,9 @@ impl Images {
         let image = found.image();
         let mut intake = self.intake(None)?;
         match found {
-            Found::Lxd(server, _) => server.fetch(image, secret, &mut intake, meter).await?,
-            Found::Stream(server, listed) => {
-                server.fetch(listed, bases, &mut intake, meter).await?
-            }
-        }
+            Found::Lxd(server, _) => server.fetch(image, secret, &mut intake, meter).await,
+            Found::Stream(server, listed) => server.fetch(listed, bases, &mut intake, meter).await,
+        }?;
         let (received, _) = intake.finish().await?;
         if *received.fingerprint() != image.fingerprint {
             let (got, expected) = (received.fingerprint().as_str(), image.fingerprint.as_str());
@@ -321,13 +319,6 @@ impl Images {
 }
 
 impl Found {
-    fn clone_for_download(&self) -> Self {
-        match self {
-            Self::Lxd(server, image) => Self::Lxd(server.clone(), image.clone()),
-            Self::Stream(server, listed) => Self::Stream(server.clone(), listed.clone()),
-        }
-    }
-
     /// Whether the server's lists may have been out of date.
     fn may_be_stale(&self, freshness: Freshness) -> bool {
         matches!(self, Self::Stream(..)) && freshness != Freshness::Anew

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     api::url::escape,
     error::{Error, Kind, Result},
-    image::{Architecture, Fingerprint, FingerprintPrefix, ImageType, Part},
+    image::{Architecture, Fingerprint, FingerprintPrefix, ImageType, NotAFingerprint, Part},
     multipart::{self, Multipart},
 };
 
@@ -435,7 +435,7 @@ impl ImageObject {
         let fingerprint: Fingerprint = self
             .fingerprint
             .parse()
-            .map_err(|_| Error::failed("Image fingerprint must contain 64 characters"))?;
+            .map_err(|NotAFingerprint| Error::failed(NotAFingerprint::TEXT))?;
         let kind = match self.kind.as_str() {
             "" | "container" => ImageType::Container,
             "virtual-machine" => ImageType::VirtualMachine,
@@ -443,16 +443,15 @@ impl ImageObject {
         };
         let date = |text: &str| match text {
             "" => Ok(crate::api::Timestamp::ZERO),
-            text => text
-                .parse()
-                .map_err(|_| bad("the image has no usable dates")),
+            text => text.parse().map_err(|error: Error| bad(error.message())),
         };
         Ok(RemoteImage {
             kind,
             architecture: Architecture::parse(&self.architecture)?.name(),
             filename: self.filename,
             size_bytes: u64::try_from(self.size)
-                .map_err(|_| bad("the image has a negative size"))?,
+                .ok()
+                .ok_or_else(|| bad("the image has a negative size"))?,
             properties: self.properties.unwrap_or_default(),
             created_at: date(&self.created_at)?,
             expires_at: date(&self.expires_at)?,

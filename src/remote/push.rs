@@ -60,7 +60,7 @@ impl LxdServer {
     pub(crate) async fn upload(&self, upload: Upload, meter: Meter) -> Result<()> {
         let url = self.url("/images", "");
         let headers = headers(&upload)?;
-        let (content_type, body) = body(upload, meter)?;
+        let (content_type, body) = body(upload, &meter)?;
         let is_proxied = self.outbound.admit(&self.contact, &url).await?;
         let client = self.outbound.client(&self.contact, is_proxied)?;
         let sent = client
@@ -114,7 +114,9 @@ impl LxdServer {
 
 fn headers(upload: &Upload) -> Result<HeaderMap> {
     let value = |text: &str| {
-        HeaderValue::try_from(text).map_err(|_| Error::bad_request("Invalid image secret"))
+        HeaderValue::try_from(text)
+            .ok()
+            .ok_or_else(|| Error::bad_request("Invalid image secret"))
     };
     let fingerprint = value(upload.fingerprint.as_str())?;
     Ok(HeaderMap::from_iter([
@@ -131,7 +133,7 @@ fn headers(upload: &Upload) -> Result<HeaderMap> {
 }
 
 /// The body of an upload, read while it is sent, and its content type.
-fn body(upload: Upload, meter: Meter) -> Result<(String, Body)> {
+fn body(upload: Upload, meter: &Meter) -> Result<(String, Body)> {
     let total = upload.image.metadata()?.len();
     let Some((rootfs, name)) = upload.rootfs else {
         let content = contents(upload.image);

@@ -53,7 +53,11 @@ impl Reach {
         if *self == Self::Anywhere {
             return Ok(());
         }
-        self.look_up(name).await.map(drop).map_err(|_| refusal())
+        let found = self.look_up(name).await;
+        found.map(drop).map_err(|refused| {
+            tracing::info!(%refused, name, "refused an image server");
+            refusal()
+        })
     }
 
     /// Checks the host of a URL as far as that can be told without a look-up.
@@ -129,12 +133,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     let is_special = matches!(
         (a, b, c),
         // "This" network, shared address space, protocol assignments, benchmarks, reserved.
-        (0, ..)
-            | (100, 64..=127, _)
-            | (192, 0, 0)
-            | (192, 88, 99)
-            | (198, 18..=19, _)
-            | (240.., ..)
+        (0 | 240.., ..) | (100, 64..=127, _) | (192, 0, 0) | (192, 88, 99) | (198, 18..=19, _)
     );
     !(is_special
         || address.is_loopback()
@@ -154,8 +153,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
     match segments {
-        [0x0064, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
-        [0x2002, high, low, ..] => embedded(high, low),
+        [0x0064, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low),
         _ => {
             // Only 2000::/3 is given out; of it, Teredo, documentation and benchmarks are not.
             let is_global = first & 0xe000 == 0x2000;

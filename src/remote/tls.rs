@@ -32,8 +32,9 @@ impl Pin {
             return Ok(None);
         }
         let invalid = || Error::failed("Invalid remote certificate");
-        let der = CertificateDer::from_pem_slice(text.as_bytes()).map_err(|_| invalid())?;
-        X509Certificate::from_der(&der).map_err(|_| invalid())?;
+        let der = CertificateDer::from_pem_slice(text.as_bytes()).ok();
+        let der = der.filter(|der| X509Certificate::from_der(der).is_ok());
+        let der = der.ok_or_else(invalid)?;
         Ok(Some(Self(Arc::from(der.as_ref()))))
     }
 
@@ -108,8 +109,9 @@ impl Pinned {
 /// Whether the dates of a certificate allow its use.
 fn check_dates(der: &[u8], now: UnixTime) -> Result<(), TlsError> {
     let bad = |error| TlsError::InvalidCertificate(error);
-    let (_, certificate) =
-        X509Certificate::from_der(der).map_err(|_| bad(CertificateError::BadEncoding))?;
+    let (_, certificate) = X509Certificate::from_der(der)
+        .ok()
+        .ok_or(bad(CertificateError::BadEncoding))?;
     let now = i64::try_from(now.as_secs()).ok();
     let now = now.and_then(|now| ASN1Time::from_timestamp(now).ok());
     if now.is_some_and(|now| certificate.validity().is_valid_at(now)) {

@@ -87,10 +87,10 @@ impl Outbound {
         fetched.map_err(|error| {
             let (plain, quoted) = (shown(&url), format!("\"{}\"", shown(&url)));
             let text = error.message();
-            match text.contains(&quoted) {
-                true => error,
-                false => Error::new(error.kind(), text.replace(&plain, &quoted)),
+            if text.contains(&quoted) {
+                return error;
             }
+            Error::new(error.kind(), text.replace(&plain, &quoted))
         })
     }
 }

@@ -11,9 +11,9 @@ use crate::error::{Error, Kind};
 /// A URL as clients may see it: without secrets.
 pub(super) fn shown(url: &Url) -> String {
     let mut shown = url.clone();
-    if url.password().is_some() {
-        // A URL that has a password also takes another one.
-        drop(shown.set_password(Some("xxxxx")));
+    let hidden = url.password().map(|_| "xxxxx");
+    if hidden.is_some() && shown.set_password(hidden).is_err() {
+        return String::new();
     }
     if url.query().is_some() {
         let pairs = url.query_pairs();

@@ -89,6 +89,16 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "a read ahead of the connection that waits for it",
     ),
     (
+        "src/remote/simplestreams/cache.rs",
+        "fs::rename(",
+        "a kept list of images is no image file",
+    ),
+    (
+        "src/remote/simplestreams/cache.rs",
+        "remove_file",
+        "a kept list of images is no image file",
+    ),
+    (
         "src/daemon/socket.rs",
         "remove_file",
         "a stale socket is no image file",

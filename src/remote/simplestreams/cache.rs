@@ -6,11 +6,11 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 
 use crate::remote::Pin;
 
@@ -33,7 +33,7 @@ pub(super) struct About {
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) about: About,
-    pub(super) checked: SystemTime,
+    pub(super) checked: OffsetDateTime,
 }
 
 /// The directory of documents. Cheap to clone.
@@ -61,6 +61,7 @@ impl Cache {
     pub(super) fn find(&self, url: &str, pin: Option<&Pin>) -> Option<Kept> {
         let (about, _, file) = open(&self.path(url, pin)).ok()?;
         let checked = file.metadata().and_then(|data| data.modified()).ok()?;
+        let checked = checked.into();
         (about.url == url).then_some(Kept { about, checked })
     }
 
@@ -89,6 +90,10 @@ impl Cache {
         }
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what is lost of this cache is fetched again"
+    )]
     fn try_write(&self, path: &Path, about: &About, body: &[u8]) -> io::Result<()> {
         fs::DirBuilder::new()
             .recursive(true)
@@ -113,12 +118,12 @@ impl Cache {
         written
     }
 
-    /// The document was found to be current now.
-    pub(super) fn touch(&self, about: &About, pin: Option<&Pin>) {
+    /// The document was found to be current.
+    pub(super) fn touch(&self, about: &About, pin: Option<&Pin>, now: OffsetDateTime) {
         let file = OpenOptions::new()
             .append(true)
             .open(self.path(&about.url, pin));
-        let touched = file.and_then(|file| file.set_modified(SystemTime::now()));
+        let touched = file.and_then(|file| file.set_modified(now.into()));
         if let Err(error) = touched {
             tracing::debug!(%error, url = about.url, "the kept stream cannot be touched");
         }

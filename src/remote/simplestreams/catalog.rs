@@ -162,34 +162,40 @@ impl Catalog {
         });
     }
 
+    /// Notes what the aliases mean: of each type and architecture, the first image.
     fn register(&mut self, base: &str, named: &[String]) {
-        let is_ubuntu = base.starts_with(UBUNTU);
+        let prefix = if base.starts_with(UBUNTU) {
+            "ubuntu/"
+        } else {
+            ""
+        };
+        let mut aliases: BTreeMap<Box<str>, Vec<usize>> = BTreeMap::new();
         for (index, entry) in self.entries.iter().enumerate() {
-            let (Some(about), Some(names)) =
-                (self.products.get(entry.product), named.get(entry.product))
-            else {
+            let names = named.get(entry.product).map(String::as_str);
+            let arch = self.products.get(entry.product).map(|about| &about.arch);
+            let (Some(names), Some(arch)) = (names, arch) else {
                 continue;
             };
             for name in names.split(',').filter(|name| !name.is_empty()) {
-                let name = name
-                    .strip_prefix("ubuntu/")
-                    .filter(|_| is_ubuntu)
-                    .unwrap_or(name);
-                for alias in [name.to_owned(), format!("{name}/{}", about.arch)] {
-                    let meant = self.aliases.entry(alias.into()).or_default();
-                    let is_like = |other: &usize| {
-                        self.entries.get(*other).is_some_and(|other| {
-                            let of = self.products.get(other.product);
-                            other.kind == entry.kind
-                                && of.is_some_and(|of| of.architecture == about.architecture)
-                        })
-                    };
-                    if !meant.iter().any(is_like) {
-                        meant.push(index);
-                    }
+                let name = name.strip_prefix(prefix).unwrap_or(name);
+                for alias in [name.to_owned(), format!("{name}/{arch}")] {
+                    let meant = aliases.entry(alias.into()).or_default();
+                    let is_new = meant.iter().all(|other| !self.is_like(index, *other));
+                    meant.extend(is_new.then_some(index));
                 }
             }
         }
+        self.aliases = aliases;
+    }
+
+    /// Whether two images are of one type, for one architecture.
+    fn is_like(&self, one: usize, other: usize) -> bool {
+        let what = |index: usize| {
+            let entry = self.entries.get(index)?;
+            let about = self.products.get(entry.product)?;
+            Some((entry.kind, about.architecture))
+        };
+        what(one) == what(other)
     }
 
     /// Finds an image.

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
     pin::Pin as Pinned,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use super::{
     document::{Index, Products},
 };
 use crate::{
+    clock::Clock,
     error::{Error, Kind, Result},
     image::{Fingerprint, Part},
     remote::{
@@ -42,10 +43,10 @@ const MAX_PRODUCTS_BYTES: usize = 64 * 1024 * 1024;
 const MAX_LISTS: usize = 16;
 
 /// How long documents are taken to be current.
-const CURRENT_FOR: Duration = Duration::from_hours(1);
+const CURRENT_FOR: time::Duration = time::Duration::hours(1);
 
 /// How long a server is given to get over having gone back in time.
-const ROLLBACK_FOR: Duration = Duration::from_hours(24);
+const ROLLBACK_FOR: time::Duration = time::Duration::hours(24);
 
 /// How long a catalog is kept in memory after its last use.
 const FORGOTTEN_AFTER: Duration = Duration::from_mins(10);
@@ -75,6 +76,7 @@ pub(crate) struct Streams {
     outbound: Outbound,
     cache: Cache,
     tasks: Tasks,
+    clock: Clock,
     /// By server and pinned certificate. Each has a lock of its own, held while its documents are
     /// looked at, so that they are fetched once however many ask.
     servers: Arc<Mutex<BTreeMap<Address, Arc<tokio::sync::Mutex<Known>>>>>,
@@ -118,11 +120,12 @@ struct Document {
 
 impl Streams {
     /// Keeps documents in `directory`.
-    pub(crate) fn new(outbound: Outbound, directory: PathBuf, tasks: Tasks) -> Self {
+    pub(crate) fn new(outbound: Outbound, directory: PathBuf, tasks: Tasks, clock: Clock) -> Self {
         Self {
             outbound,
             cache: Cache::new(directory),
             tasks,
+            clock,
             servers: Arc::default(),
         }
     }
@@ -261,9 +264,7 @@ impl Look<'_> {
         let Some(kept) = kept else {
             return self.fetch(url, None, max_bytes).await;
         };
-        let age = SystemTime::now()
-            .duration_since(kept.checked)
-            .unwrap_or_default();
+        let age = self.streams.clock.now() - kept.checked;
         if self.freshness == Freshness::Hour && age < CURRENT_FOR {
             return Ok(Document {
                 about: kept.about,
@@ -322,7 +323,7 @@ impl Look<'_> {
         let answer = outbound.send(self.contact, request).await?;
         let status = answer.response.status();
         if let (StatusCode::NOT_MODIFIED, Some(about)) = (status, known) {
-            self.streams.cache.touch(about, self.contact.pin.as_ref());
+            self.touch(about);
             return Ok(Document {
                 about: about.clone(),
                 body: None,
@@ -342,6 +343,11 @@ impl Look<'_> {
             about,
             body: Some(body),
         })
+    }
+
+    fn touch(&self, about: &About) {
+        let (now, pin) = (self.streams.clock.now(), self.contact.pin.as_ref());
+        self.streams.cache.touch(about, pin, now);
     }
 
     /// What a document says. One that was fetched is kept once it is known to be good.
