@@ -118,6 +118,7 @@ impl Images {
         }
         let asked = Asked {
             reference: reference.clone(),
+            only_aliases: false,
             kind: ImageType::from_name(&source.image_type),
             secret: source.secret.clone(),
         };

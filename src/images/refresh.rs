@@ -97,6 +97,8 @@ impl Images {
             origin: Origin::of_source(source, behalf)?,
             asked: Asked {
                 reference: source.alias.clone(),
+                // A name that is gone must not become the beginning of some fingerprint.
+                only_aliases: !row.fingerprint.as_str().starts_with(&source.alias),
                 kind: ImageType::from_name(&row.kind),
                 secret: String::new(),
             },

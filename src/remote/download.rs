@@ -316,12 +316,12 @@ impl<S: Sink> File<'_, S> {
             return Ok(());
         }
         if status != StatusCode::OK {
-            return Err(unable_to_fetch(&answer.url, status));
+            return Err(unable_to_fetch(&answer.url, &answer.response));
         }
         check_encoding(answer)?;
         let announced = answer.response.content_length();
         if let (Some(announced), Some(size)) = (announced, wanted.size_bytes)
-            && announced > size
+            && announced != size
         {
             let what = format_args!("the file has {announced} bytes, {size} were announced");
             return Err(failed("Get", &answer.url, what).with_kind(Kind::Failed));

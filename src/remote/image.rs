@@ -12,6 +12,8 @@ use crate::{
 pub(crate) struct Asked {
     /// An alias, a fingerprint, or the beginning of one.
     pub(crate) reference: String,
+    /// Whether an alias was meant, and nothing else will do.
+    pub(crate) only_aliases: bool,
     /// Only this type of image.
     pub(crate) kind: Option<ImageType>,
     /// What opens a private image; empty for a public one.

@@ -11,7 +11,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{
     Asked, Contact, Meter, Outbound, RemoteImage, Sink,
     download::{Pace, Resuming, Tries},
-    request::{Answer, Request, check_encoding, parse_url, unable_to_fetch},
+    request::{Answer, Request, check_encoding, kind_of, parse_url, unable_to_fetch},
     wording::failed,
 };
 use crate::{
@@ -39,7 +39,7 @@ pub(crate) struct LxdServer {
 
 /// LXD's envelope around answers.
 #[derive(Deserialize)]
-pub(super) struct Envelope<T> {
+struct Envelope<T> {
     #[serde(default, rename = "type")]
     kind: String,
     #[serde(default)]
@@ -125,6 +125,10 @@ impl LxdServer {
         } else {
             None
         };
+        if target.is_none() && asked.only_aliases {
+            let error = Error::not_found("Image not found");
+            return Err(self.explain(error, asked).await);
+        }
         let reference = target.as_deref().unwrap_or(&asked.reference);
         let url = self.url(&format!("/images/{}", escape(reference)), &asked.secret);
         let image: ImageObject = match self.query(Request::get(url.clone())).await {
@@ -184,9 +188,7 @@ impl LxdServer {
     /// Asks for something small.
     pub(super) async fn query<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
         let answer = self.outbound.send(&self.contact, request).await?;
-        let (url, status) = (answer.url.clone(), answer.response.status());
-        let body = self.outbound.small_body(answer, MAX_JSON_BYTES).await?;
-        envelope(&url, status, &body)
+        self.outbound.envelope(answer).await
     }
 
     /// Fetches the files of an image.
@@ -262,7 +264,7 @@ impl LxdServer {
             return Ok(answer);
         }
         let url = answer.url.clone();
-        let unable = unable_to_fetch(&url, status);
+        let unable = unable_to_fetch(&url, &answer.response);
         let body = self.outbound.small_body(answer, MAX_JSON_BYTES).await?;
         let envelope: Result<Envelope<serde_json::Value>, _> = serde_json::from_slice(&body);
         match envelope {
@@ -385,40 +387,33 @@ where
     Ok(())
 }
 
-/// Takes LXD's envelope off an answer.
-pub(super) fn envelope<T: DeserializeOwned>(
-    url: &Url,
-    status: StatusCode,
-    body: &[u8],
-) -> Result<T> {
-    let foreign =
-        || failed("Get", url, "the answer is not an LXD server's").with_kind(Kind::Failed);
-    let Ok(envelope) = serde_json::from_slice::<Envelope<serde_json::Value>>(body) else {
-        return Err(if status.is_success() {
+impl Outbound {
+    /// Takes LXD's envelope off an answer.
+    pub(super) async fn envelope<T: DeserializeOwned>(&self, answer: Answer) -> Result<T> {
+        let (url, status) = (answer.url.clone(), answer.response.status());
+        let unable = unable_to_fetch(&url, &answer.response);
+        let body = self.small_body(answer, MAX_JSON_BYTES).await?;
+        let foreign =
+            || failed("Get", &url, "the answer is not an LXD server's").with_kind(Kind::Failed);
+        let Ok(envelope) = serde_json::from_slice::<Envelope<serde_json::Value>>(&body) else {
+            return Err(if status.is_success() {
+                foreign()
+            } else {
+                unable
+            });
+        };
+        if envelope.kind == "error" && !envelope.error.is_empty() {
+            return Err(Error::new(kind_of(status), envelope.error));
+        }
+        if !status.is_success() {
+            return Err(unable);
+        }
+        let metadata = envelope.metadata.unwrap_or_default();
+        serde_json::from_value(metadata).map_err(|error| {
+            tracing::info!(%error, %url, "an answer is not what LXD would say");
             foreign()
-        } else {
-            unable_to_fetch(url, status)
-        });
-    };
-    if envelope.kind == "error" || !status.is_success() {
-        let kind = match status.as_u16() {
-            404 => Kind::NotFound,
-            403 => Kind::Forbidden,
-            429 | 502..=504 => Kind::Unavailable,
-            _ => Kind::Failed,
-        };
-        let text = if envelope.error.is_empty() {
-            status.to_string()
-        } else {
-            envelope.error
-        };
-        return Err(Error::new(kind, text));
+        })
     }
-    let metadata = envelope.metadata.unwrap_or_default();
-    serde_json::from_value(metadata).map_err(|error| {
-        tracing::info!(%error, %url, "an answer is not what LXD would say");
-        foreign()
-    })
 }
 
 /// LXD's text for other bytes, or another image, than asked for.

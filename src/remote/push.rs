@@ -9,7 +9,11 @@ use reqwest::Body;
 use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 
-use super::{LxdServer, Meter, lxd::envelope, request::Request, wording::describe};
+use super::{
+    LxdServer, Meter,
+    request::{Answer, Request},
+    wording::describe,
+};
 use crate::{
     error::{Error, Result},
     image::Fingerprint,
@@ -21,9 +25,6 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 /// How long one question for the end of an operation may wait.
 const WAIT: Duration = Duration::from_secs(20);
-
-/// The longest answer to an upload.
-const MAX_JSON_BYTES: usize = 1024 * 1024;
 
 /// An image to hand over.
 #[derive(Debug)]
@@ -70,13 +71,8 @@ impl LxdServer {
             .body(body)
             .send();
         let response = sent.await.map_err(|error| describe("Post", &url, &error))?;
-        let status = response.status();
-        let answer = super::request::Answer {
-            response,
-            url: url.clone(),
-        };
-        let answer = self.outbound.small_body(answer, MAX_JSON_BYTES).await?;
-        let operation: Operation = envelope(&url, status, &answer)?;
+        let answer = Answer { response, url };
+        let operation: Operation = self.outbound.envelope(answer).await?;
         self.await_end(operation).await
     }
 

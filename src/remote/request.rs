@@ -195,19 +195,32 @@ fn redirection(request: &Request, response: &Response) -> Result<Option<Url>> {
 }
 
 /// LXD's text for an answer that is not the file.
-pub(super) fn unable_to_fetch(url: &Url, status: StatusCode) -> Error {
-    let reason = status.canonical_reason().unwrap_or_default();
+pub(super) fn unable_to_fetch(url: &Url, response: &Response) -> Error {
+    let status = response.status();
+    let reason = response.extensions().get::<hyper::ext::ReasonPhrase>();
+    let reason = reason.map(|reason| String::from_utf8_lossy(reason.as_bytes()).into_owned());
+    let reason = reason.unwrap_or_else(|| status.canonical_reason().unwrap_or_default().to_owned());
+    let reason: String = reason
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(100)
+        .collect();
     let text = format!(
         "Unable to fetch {}: {} {reason}",
         shown(url),
         status.as_u16()
     );
-    let kind = match status.as_u16() {
+    Error::new(kind_of(status), text)
+}
+
+/// What kind of failure a status is.
+pub(super) fn kind_of(status: StatusCode) -> Kind {
+    match status.as_u16() {
+        403 => Kind::Forbidden,
         404 | 410 => Kind::NotFound,
         429 | 502..=504 => Kind::Unavailable,
         _ => Kind::Failed,
-    };
-    Error::new(kind, text)
+    }
 }
 
 /// Refuses a body that is not what was asked for.

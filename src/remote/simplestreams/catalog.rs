@@ -208,7 +208,7 @@ impl Catalog {
             return Ok(entry);
         }
         let prefix: Result<FingerprintPrefix, _> = asked.reference.parse();
-        let Ok(prefix) = prefix else {
+        let Some(prefix) = prefix.ok().filter(|_| !asked.only_aliases) else {
             return Err(self.unknown(asked));
         };
         let mut matching: Vec<&Entry> = Vec::new();

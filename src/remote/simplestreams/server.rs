@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    error::{Error, Kind, Result},
+    error::{Context, Error, Kind, Result},
     image::{Fingerprint, Part},
     remote::{
         Asked, Contact, Meter, Outbound, RemoteImage, Sink,
@@ -53,6 +53,10 @@ const FORGOTTEN_AFTER: Duration = Duration::from_mins(10);
 
 /// The most servers whose catalogs are kept in memory.
 const MAX_SERVERS: usize = 16;
+
+/// What LXD says before the reasons.
+const INDEX_FAILED: &str = "Failed getting image: Failed parsing stream";
+const PRODUCTS_FAILED: &str = "Failed getting image: Failed parsing products";
 
 /// How current documents have to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,12 +214,17 @@ impl Streams {
             freshness,
         };
         let url = below(base, "streams/v1/index.json")?;
-        let index = look.document(&url, MAX_INDEX_BYTES).await?;
-        let list: Index = look.parsed(&index, MAX_INDEX_BYTES).await?;
+        let index = look.document(&url, MAX_INDEX_BYTES).await;
+        let index = index.context(INDEX_FAILED)?;
+        let list: Index = look
+            .parsed(&index, MAX_INDEX_BYTES)
+            .await
+            .context(INDEX_FAILED)?;
         let mut documents = Vec::new();
         for path in paths(&list) {
             let url = below(base, &path)?;
-            documents.push(look.document(&url, MAX_PRODUCTS_BYTES).await?);
+            let document = look.document(&url, MAX_PRODUCTS_BYTES).await;
+            documents.push(document.context(PRODUCTS_FAILED)?);
         }
         let abouts: Vec<_> = documents
             .iter()
@@ -330,7 +339,7 @@ impl Look<'_> {
             });
         }
         if status != StatusCode::OK {
-            return Err(unable_to_fetch(url, status));
+            return Err(unable_to_fetch(url, &answer.response));
         }
         check_encoding(&answer)?;
         let about = about(url, answer.response.headers());
@@ -375,7 +384,8 @@ impl Look<'_> {
     async fn catalog(&self, base: &Url, documents: Vec<Document>) -> Result<Arc<Catalog>> {
         let mut lists: Vec<Products> = Vec::new();
         for document in &documents {
-            lists.push(self.parsed(document, MAX_PRODUCTS_BYTES).await?);
+            let list = self.parsed(document, MAX_PRODUCTS_BYTES).await;
+            lists.push(list.context(PRODUCTS_FAILED)?);
         }
         let base = base.to_string();
         let build = move || Ok(Arc::new(Catalog::new(&base, lists)));
@@ -485,6 +495,10 @@ impl StreamServer {
     ) -> Result<()> {
         let entry = &listed.entry;
         let metadata = self.wanted(&entry.metadata, Part::Image)?;
+        let rootfs = entry.rootfs.as_ref();
+        let rootfs = rootfs
+            .map(|file| self.wanted(file, Part::Rootfs))
+            .transpose()?;
         let label = if entry.rootfs.is_some() {
             "metadata: "
         } else {
@@ -494,10 +508,9 @@ impl StreamServer {
         self.outbound
             .download(&self.contact, &metadata, sink, of_metadata)
             .await?;
-        let Some(rootfs) = &entry.rootfs else {
+        let Some(rootfs) = rootfs else {
             return Ok(());
         };
-        let rootfs = self.wanted(rootfs, Part::Rootfs)?;
         if let Some((delta, base)) = self.usable_delta(entry, bases).await {
             let delta = self.wanted(&delta.file, Part::Rootfs)?;
             return self.patch(&base, &delta, &rootfs, sink, meter).await;

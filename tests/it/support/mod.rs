@@ -14,6 +14,7 @@ pub(crate) mod images;
 pub(crate) mod invariants;
 pub(crate) mod multipart;
 pub(crate) mod packed;
+pub(crate) mod pulls;
 pub(crate) mod sources;
 pub(crate) mod strace;
 pub(crate) mod stream;
