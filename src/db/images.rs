@@ -57,6 +57,8 @@ pub(crate) struct SourceRow {
     pub(crate) alias: String,
     /// Whether it was named by somebody who may not have this server reach every address.
     pub(crate) restricted: bool,
+    /// Whether that was an alias, rather than the beginning of a fingerprint.
+    pub(crate) by_alias: bool,
     /// The properties that the server said the image has: a JSON object of strings, or empty when
     /// that is not known.
     pub(crate) properties: String,
@@ -111,18 +113,19 @@ statements! {
     SOURCES: 1 = "
         SELECT image_sources.image_id, image_sources.server, image_sources.protocol,
             image_sources.certificate, image_sources.alias, image_sources.restricted,
-            image_sources.properties, image_sources.expires_at
+            image_sources.by_alias, image_sources.properties, image_sources.expires_at
         FROM image_sources
         JOIN images ON images.id = image_sources.image_id
         WHERE images.project_id = $1";
     SOURCE: 1 = "
-        SELECT image_id, server, protocol, certificate, alias, restricted, properties, expires_at
+        SELECT image_id, server, protocol, certificate, alias, restricted, by_alias, properties,
+            expires_at
         FROM image_sources
         WHERE image_id = $1";
-    INSERT_SOURCE: 8 = "
+    INSERT_SOURCE: 9 = "
         INSERT INTO image_sources (image_id, server, protocol, certificate, alias, restricted,
-            properties, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+            by_alias, properties, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     COMES_FROM: 4 = "
         SELECT image_sources.image_id
         FROM image_sources
@@ -185,8 +188,9 @@ fn read_source(row: &SqliteRow) -> Result<(ImageId, SourceRow)> {
         certificate: column(row, 3)?,
         alias: column(row, 4)?,
         restricted: flag(row, 5)?,
-        properties: column(row, 6)?,
-        expires_at: column(row, 7)?,
+        by_alias: flag(row, 6)?,
+        properties: column(row, 7)?,
+        expires_at: column(row, 8)?,
     };
     Ok((ImageId(column(row, 0)?), source))
 }
@@ -342,6 +346,7 @@ pub(crate) async fn insert_source(
         (&source.certificate).into(),
         (&source.alias).into(),
         source.restricted.into(),
+        source.by_alias.into(),
         (&source.properties).into(),
         (&source.expires_at).into(),
     ];

@@ -387,6 +387,7 @@ fn source(image: &RemoteImage, pull: &Pull) -> Result<Option<SourceRow>> {
         protocol: origin.protocol.name().to_owned(),
         certificate: origin.certificate.clone(),
         alias: reference.clone(),
+        by_alias: image.by_alias,
         restricted: !origin.behalf.is_admin,
         properties,
         expires_at: image.expires_at.to_string(),

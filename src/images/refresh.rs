@@ -98,7 +98,7 @@ impl Images {
             asked: Asked {
                 reference: source.alias.clone(),
                 // A name that is gone must not become the beginning of some fingerprint.
-                only_aliases: !row.fingerprint.as_str().starts_with(&source.alias),
+                only_aliases: source.by_alias,
                 kind: ImageType::from_name(&row.kind),
                 secret: String::new(),
             },

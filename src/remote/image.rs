@@ -23,6 +23,8 @@ pub(crate) struct Asked {
 /// An image as another server describes it.
 #[derive(Debug, Clone)]
 pub(crate) struct RemoteImage {
+    /// Whether it was found by an alias, rather than by its fingerprint.
+    pub(crate) by_alias: bool,
     /// SHA-256 of its files, as claimed.
     pub(crate) fingerprint: Fingerprint,
     /// Container or virtual machine.

@@ -143,7 +143,11 @@ impl LxdServer {
             let (got, expected) = (&image.fingerprint, reference);
             return Err(mismatch(got, expected));
         }
-        image.check(&url)
+        let image = image.check(&url)?;
+        Ok(RemoteImage {
+            by_alias: target.is_some(),
+            ..image
+        })
     }
 
     /// What an alias means; `None` when there is no such alias for this type of image.
@@ -441,6 +445,7 @@ impl ImageObject {
             text => text.parse().map_err(|error: Error| bad(error.message())),
         };
         Ok(RemoteImage {
+            by_alias: false,
             kind,
             architecture: Architecture::parse(&self.architecture)?.name(),
             filename: self.filename,

@@ -110,13 +110,11 @@ fn a_failure_leaves_the_old_image_serving() {
     let (pair, old, new) = with_two_versions(options);
     // Its name is gone, and is the beginning of an image's fingerprint now.
     pair.source.delete("/1.0/images/aliases/a").is_done();
-    let beginning = |number: &usize| {
-        let packed = images::container(&number.to_string());
-        fingerprint(&[&packed]).starts_with('a')
-    };
-    let number = (0..).find(beginning).unwrap();
-    pair.source
-        .import_public(&images::container(&number.to_string()));
+    let named = (0..1000).map(|number| images::container(&number.to_string()));
+    let packed = named
+        .into_iter()
+        .find(|packed| fingerprint(&[packed]).starts_with('a'));
+    pair.source.import_public(&packed.unwrap());
     let operation = pair.refresh(&old);
     assert_eq!(
         (&operation["status"], &operation["metadata"]["refreshed"]),

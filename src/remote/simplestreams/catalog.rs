@@ -84,6 +84,9 @@ pub(super) struct Catalog {
     aliases: BTreeMap<Box<str>, Vec<usize>>,
 }
 
+/// An image that was found, and whether by an alias.
+pub(super) type FoundEntry<'a> = (&'a Entry, bool);
+
 /// What is said of all images of a product.
 #[derive(Debug)]
 struct About {
@@ -203,9 +206,9 @@ impl Catalog {
     /// # Errors
     ///
     /// LXD's texts, and what the user may have meant.
-    pub(super) fn find(&self, asked: &Asked) -> Result<&Entry> {
+    pub(super) fn find(&self, asked: &Asked) -> Result<FoundEntry<'_>> {
         if let Some(entry) = self.by_alias(asked) {
-            return Ok(entry);
+            return Ok((entry, true));
         }
         let prefix: Result<FingerprintPrefix, _> = asked.reference.parse();
         let Some(prefix) = prefix.ok().filter(|_| !asked.only_aliases) else {
@@ -223,7 +226,7 @@ impl Catalog {
             }
         }
         match *matching.as_slice() {
-            [entry] => Ok(entry),
+            [entry] => Ok((entry, false)),
             [] => Err(self.unknown(asked)),
             _ => Err(Error::failed(
                 "More than one match for the provided partial fingerprint",
@@ -281,7 +284,7 @@ impl Catalog {
     }
 
     /// What the server says of an image.
-    pub(super) fn describe(&self, entry: &Entry) -> RemoteImage {
+    pub(super) fn describe(&self, (entry, by_alias): FoundEntry<'_>) -> RemoteImage {
         let about = self.products.get(entry.product);
         let mut properties = about.map(|it| it.properties.clone()).unwrap_or_default();
         let label = match &*entry.label {
@@ -305,6 +308,7 @@ impl Catalog {
             .flatten()
             .filter_map(|file| file.size_bytes);
         RemoteImage {
+            by_alias,
             fingerprint: entry.fingerprint.clone(),
             kind: entry.kind,
             architecture: about.map_or("", |it| it.architecture),

@@ -469,10 +469,10 @@ impl StreamServer {
     ///
     /// LXD's texts, and what the user may have meant.
     pub(crate) fn find(&self, asked: &Asked) -> Result<Listed> {
-        let entry = self.catalog.find(asked)?;
+        let found = self.catalog.find(asked)?;
         Ok(Listed {
-            image: self.catalog.describe(entry),
-            entry: entry.clone(),
+            image: self.catalog.describe(found),
+            entry: found.0.clone(),
         })
     }
 
