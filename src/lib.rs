@@ -33,6 +33,10 @@ mod images;
 mod instances;
 mod multipart;
 mod operations;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "instances are what trees are for")
+)]
 mod pool;
 mod remote;
 mod settings;

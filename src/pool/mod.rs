@@ -6,9 +6,15 @@
 //! handle, never by joining strings.
 //!
 //! Start at [`Pool`], then [`Pending`] (how a tree and its row come into being together),
-//! [`Mounted`] (an instance's root file system in use) and [`Root`] (files in it).
+//! [`Mounted`] (an instance's root file system in use) and [`Root`] (files in it). [`unpack`] makes
+//! a tree of an image, and [`pack`] an image of a tree.
 
+pub(crate) mod beneath;
+pub(crate) mod idmap;
 mod name;
+pub(crate) mod pack;
+pub(crate) mod unpack;
+pub(crate) mod watch;
 
 use std::{
     fs::File,
@@ -20,6 +26,7 @@ use std::{
 pub(crate) use name::{SharedKey, TreeName};
 
 use crate::error::{Error, Result};
+use idmap::IdMap;
 
 /// The directory of a storage pool. Cheap to clone; all clones know of the same mounts.
 #[derive(Debug, Clone)]
@@ -30,42 +37,9 @@ struct Inner {
     source: PathBuf,
 }
 
-/// Host ids of a container: `base` + the container's id, for ids below `size`.
-/// [`IdMap::IDENTITY`] is that of privileged containers and virtual machines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct IdMap {
-    /// The host's id of the container's root.
-    pub(crate) base: u32,
-    /// How many ids there are.
-    pub(crate) size: u32,
-}
-
-impl IdMap {
-    /// Ids mean the same inside and outside.
-    pub(crate) const IDENTITY: Self = Self {
-        base: 0,
-        size: u32::MAX,
-    };
-
-    /// What /etc/subuid and /etc/subgid give to root (or lxd), else 1000000:1000000000.
-    pub(crate) fn host() -> Self {
-        Self {
-            base: 1_000_000,
-            size: 1_000_000_000,
-        }
-    }
-    /// The id on the host.
-    pub(crate) fn to_host(self, id: u32) -> Option<u32> {
-        (id < self.size)
-            .then(|| self.base.checked_add(id))
-            .flatten()
-    }
-    /// The id inside; 65534 (nobody) for one that has none.
-    pub(crate) fn to_container(self, id: u32) -> u32 {
-        id.checked_sub(self.base)
-            .filter(|id| *id < self.size)
-            .unwrap_or(65534)
-    }
+/// What /etc/subuid and /etc/subgid give to root (or lxd), else 1000000:1000000000.
+pub(crate) fn host_map() -> Result<IdMap> {
+    unfinished()
 }
 
 /// A change of trees whose row is not committed yet. A marker on disk lets the next start's
@@ -148,7 +122,7 @@ impl Pool {
         &self,
         name: &TreeName,
         key: &SharedKey,
-        unpack: impl FnOnce(&Path) -> Result<()>,
+        unpack: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
     ) -> Result<Pending> {
         let _ = (name, key, unpack);
         unfinished()

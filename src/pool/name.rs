@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::IdMap;
+use super::idmap::IdMap;
 use crate::{
     error::{Error, Result},
     image::{Fingerprint, ImageType},
@@ -120,7 +120,7 @@ impl Kind {
 }
 
 /// The unpacked tree of an image that instances share.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct SharedKey {
     /// Which image.
     pub(crate) fingerprint: Fingerprint,
