@@ -9,6 +9,7 @@
 //! [`Mounted`] (an instance's root file system in use) and [`Root`] (files in it). [`unpack`] makes
 //! a tree of an image, and [`pack`] an image of a tree.
 
+pub(crate) mod attributes;
 pub(crate) mod beneath;
 pub(crate) mod idmap;
 mod name;
