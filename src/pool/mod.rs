@@ -9,10 +9,11 @@
 //! [`Mounted`] (an instance's root file system in use) and [`Root`] (files in it). [`unpack`] makes
 //! a tree of an image, and [`pack`] an image of a tree.
 
-mod attributes;
+pub(crate) mod attributes;
 pub(crate) mod beneath;
 mod copy;
 mod disk;
+mod entry;
 mod files;
 pub(crate) mod idmap;
 mod make;
