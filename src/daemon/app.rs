@@ -120,6 +120,7 @@ async fn serve(options: Options) -> Result<()> {
         clock.clone(),
         paths.directory.clone(),
     );
+    instances.recover().await?;
     let (listening, versioned) = (https.clone(), db.clone());
     let services = Arc::new(Services {
         images,

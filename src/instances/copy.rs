@@ -13,8 +13,8 @@ use crate::{
         profiles::Devices,
         snapshots::{self, SnapshotRow},
     },
-    error::{Context, Error, Kind, Result},
-    pool::{Pending, TreeName},
+    error::{Context, Error, Result},
+    pool::Pending,
 };
 
 /// What is copied.
@@ -131,22 +131,11 @@ impl Instances {
         }
         note_fresh(&mut draft.config, "copy");
         let instance = self.prepare(scope, draft).await?;
-        self.check_same_pool(copied, &instance)?;
         let source = &copied.instance;
         let _shared = self.share(source, "copy").await;
         let snapshots = self.snapshots_to_copy(copied).await?;
         let made = self.copy_trees(copied, &instance, &snapshots).await?;
         self.record_copy(scope, instance, &snapshots, made).await
-    }
-
-    #[expect(clippy::unused_self, reason = "will look at the pools")]
-    fn check_same_pool(&self, copied: &Copied, target: &Instance) -> Result<()> {
-        let (from, to) = (&copied.instance.row.pool, &target.row.pool);
-        if from == to {
-            return Ok(());
-        }
-        let text = format!("Copying from storage pool {from:?} to {to:?} is not implemented");
-        Err(Error::new(Kind::NotImplemented, text))
     }
 
     async fn snapshots_to_copy(&self, copied: &Copied) -> Result<Vec<SnapshotRow>> {
@@ -165,7 +154,7 @@ impl Instances {
         snapshots: &[SnapshotRow],
     ) -> Result<Vec<Pending>> {
         let (pool, source) = self.tree(&copied.instance).await?;
-        let (_, to) = self.tree(target).await?;
+        let (target_pool, to) = self.tree(target).await?;
         let from = match &copied.snapshot {
             Some(snapshot) => source.snapshot(&snapshot.name)?,
             None => source.clone(),
@@ -181,7 +170,7 @@ impl Instances {
             let mut made = Vec::new();
             for (from, to) in &pairs {
                 // Dropped, those made so far are taken back.
-                made.push(pool.copy(from, to)?);
+                made.push(target_pool.copy(&pool, from, to)?);
             }
             Ok(made)
         };
@@ -193,7 +182,6 @@ impl Instances {
         if self.status(target) != Status::Stopped {
             return Err(Error::failed("Cannot refresh a running instance"));
         }
-        self.check_same_pool(copied, target)?;
         if target.row.id == copied.instance.row.id {
             return Err(Error::failed("Cannot refresh an instance from itself"));
         }
@@ -223,10 +211,10 @@ impl Instances {
         snapshot: SnapshotRow,
     ) -> Result<()> {
         let (pool, from) = self.tree_at(&copied.instance, &snapshot.name).await?;
-        let (_, to) = self.tree_at(target, &snapshot.name).await?;
+        let (target_pool, to) = self.tree_at(target, &snapshot.name).await?;
         let made = self
             .tasks
-            .run_blocking(move || pool.copy(&from, &to))
+            .run_blocking(move || target_pool.copy(&pool, &from, &to))
             .await?;
         let name = snapshot.name.clone();
         let row = SnapshotRow {
@@ -242,22 +230,17 @@ impl Instances {
     /// sees.
     async fn refresh_tree(&self, target: &Instance, copied: &Copied) -> Result<()> {
         let (pool, source) = self.tree(&copied.instance).await?;
-        let (_, to) = self.tree(target).await?;
+        let (target_pool, to) = self.tree(target).await?;
         let from = match &copied.snapshot {
             Some(snapshot) => source.snapshot(&snapshot.name)?,
             None => source,
         };
         let passing = to.snapshot(&format!(" refresh {}", uuid::Uuid::new_v4()))?;
         let refreshing = move || {
-            let made: Pending = pool.copy(&from, &passing)?;
-            pool.restore(&passing)?;
+            let made: Pending = target_pool.copy(&pool, &from, &passing)?;
+            target_pool.restore(&passing)?;
             made.take_back()
         };
         self.tasks.run_blocking(refreshing).await
     }
-}
-
-/// The tree of an instance by its place.
-pub(super) fn tree_of(project: &str, name: &str, like: &Instance) -> Result<TreeName> {
-    TreeName::instance(like.row.kind, project, name)
 }

@@ -178,7 +178,7 @@ impl Instances {
         note_fresh(&mut draft.config, "create");
         let instance = self.prepare(scope, draft).await?;
         let (pool, name) = self.tree(&instance).await?;
-        let map = super::trees::wanted_map(instance.row.kind, &instance.config)?;
+        let map = super::trees::wanted_map(instance.row.kind, &instance.config);
         let made = self
             .tasks
             .run_blocking(move || pool.create_empty(&name, map));
@@ -215,7 +215,7 @@ impl Instances {
         let drafted = draft.instance(&mut session, scope, now).await;
         let mut instance = drafted.context("Failed creating instance record")?;
         if instance.is_container() {
-            let map = super::trees::wanted_map(instance.row.kind, &instance.config)?;
+            let map = super::trees::wanted_map(instance.row.kind, &instance.config);
             let config = &mut instance.row.config;
             let mut note = |key: &str, value: String| config.insert(key.to_owned(), value);
             note("volatile.idmap.base", "0".to_owned());

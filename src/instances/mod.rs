@@ -24,6 +24,7 @@ mod resources;
 mod restore;
 mod snapshot;
 mod source;
+mod startup;
 mod status;
 mod trees;
 mod unpack;

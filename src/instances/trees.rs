@@ -8,7 +8,7 @@ use std::{
 
 use super::{Config, Instance, Instances};
 use crate::{
-    db::{Db, pools},
+    db::{Db, instances::InstanceRow, pools},
     error::{Error, Result},
     image::ImageType,
     pool::{Pool, TreeName, host_map, idmap::IdMap},
@@ -43,17 +43,14 @@ impl Trees {
         let row = pools::find(&mut *self.db.read().await?, name).await?;
         let row = row.ok_or_else(|| Error::not_found("Storage pool not found"))?;
         let source = row.config.get("source").map(PathBuf::from);
-        self.at(source.unwrap_or_default())
+        Ok(self.at(source.unwrap_or_default()))
     }
 
-    fn at(&self, source: PathBuf) -> Result<Pool> {
+    fn at(&self, source: PathBuf) -> Pool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = open.get(&source) {
-            return Ok(pool.clone());
-        }
-        let pool = Pool::open(&self.directory, &source)?;
-        open.insert(source, pool.clone());
-        Ok(pool)
+        let pool = open.entry(source);
+        let pool = pool.or_insert_with_key(|source| Pool::new(&self.directory, source));
+        pool.clone()
     }
 }
 
@@ -76,14 +73,19 @@ impl Instances {
 
 /// The name of an instance's tree.
 pub(crate) fn name(instance: &Instance) -> Result<TreeName> {
-    TreeName::instance(instance.row.kind, instance.project(), instance.name())
+    of_row(&instance.row)
+}
+
+/// The name of the tree that a row is about.
+pub(super) fn of_row(row: &InstanceRow) -> Result<TreeName> {
+    TreeName::instance(row.kind, &row.project_name, &row.name)
 }
 
 /// Whom the files of an instance with this configuration are to belong to on the host.
-pub(crate) fn wanted_map(kind: ImageType, config: &Config) -> Result<IdMap> {
+pub(crate) fn wanted_map(kind: ImageType, config: &Config) -> IdMap {
     let is_privileged = crate::config::project::feature(config, "security.privileged");
     if is_privileged || kind == ImageType::VirtualMachine {
-        return Ok(IdMap::IDENTITY);
+        return IdMap::IDENTITY;
     }
     host_map()
 }

@@ -26,7 +26,7 @@ impl Instances {
     ) -> Result<Pending> {
         let files = self.image_files(&image.fingerprint).await?;
         let (pool, name) = self.tree(instance).await?;
-        let map = trees::wanted_map(instance.row.kind, &instance.config)?;
+        let map = trees::wanted_map(instance.row.kind, &instance.config);
         let key = SharedKey {
             fingerprint: image.fingerprint.clone(),
             map,

@@ -16,8 +16,8 @@ use rustix::{
 };
 
 use super::{
-    entry::{self, Entry},
     beneath,
+    entry::{self, Entry},
     remove::as_path,
     shift::Shift,
 };
