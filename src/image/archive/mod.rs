@@ -15,7 +15,7 @@ mod squashfs;
 mod tar;
 mod top;
 
-pub(crate) use attributes::{Attributes, Modified};
+pub(crate) use attributes::{Attributes, Modified, Xattr};
 pub(crate) use decode::decoder;
 pub(crate) use header::{Kind, Special};
 pub(crate) use inspect::{Limits, inspect_metadata, inspect_unified};
