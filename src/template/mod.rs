@@ -3,11 +3,30 @@
 //! A template is hostile. [`render`] is the only way in; it knows no file, no other template and
 //! no clock, and what a template may cost (time, depth, bytes) is bounded.
 
+mod context;
+mod engine;
+mod failure;
+mod filters;
+mod layout;
+mod lexer;
+mod limits;
+mod lorem;
+mod number;
+mod parser;
+mod program;
+mod spaceless;
+mod text;
+mod tree;
+mod value;
+
 use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
+
+use failure::Failure;
+use program::Program;
 
 /// What a template is rendered for: the text, and all that it may know.
 #[derive(Debug, Clone)]
@@ -51,6 +70,30 @@ pub(crate) struct Subject {
 ///
 /// What LXD says when a template is none, fails, or costs more than it may.
 pub(crate) fn render(case: &Case) -> Result<Vec<u8>> {
-    drop(case.clone());
-    Err(Error::failed("Failed to render template: not there yet"))
+    rendered(case).map_err(|failure| Error::failed(format!("Failed to render template: {failure}")))
+}
+
+fn rendered(case: &Case) -> Result<Vec<u8>, Failure> {
+    if case.template.len() > limits::SOURCE_MAX {
+        let message = format!("The template has more than {} bytes.", limits::SOURCE_MAX);
+        return Err(Failure::exhausted(message));
+    }
+    // LXD puts every template into these tags, and counts their bytes in the places of errors.
+    let source = [
+        b"{% autoescape off %}",
+        &*case.template,
+        b"{% endautoescape %}",
+    ]
+    .concat();
+    let document = parser::parse(lexer::lex(&source)?)?;
+    let names = context::names(case);
+    if let Some(name) = document
+        .exported
+        .iter()
+        .find(|name| names.contains_key(name.as_str()))
+    {
+        let message = format!("context key name '{name}' clashes with macro '{name}'");
+        return Err(Failure::execution(None, message));
+    }
+    engine::run(Program::of(document), names, case.now)
 }
