@@ -2,6 +2,7 @@
 //! needs it, and what inspection looks for.
 
 mod decode;
+mod encode;
 mod extended;
 mod header;
 mod input;
@@ -14,6 +15,7 @@ mod squashfs;
 mod tar;
 mod top;
 
+pub(crate) use encode::{Encoder, Job, Workers};
 pub(crate) use inspect::{Limits, inspect_metadata, inspect_unified};
 pub(crate) use qcow2::check_root;
 pub(crate) use sniff::{Format, SNIFF_BYTES};
