@@ -156,7 +156,7 @@ routes! {
     PUT "/1.0/certificates/{fingerprint}" Trusted v1::certificates::put;
     PATCH "/1.0/certificates/{fingerprint}" Trusted v1::certificates::patch;
     DELETE "/1.0/certificates/{fingerprint}" Admin v1::certificates::delete;
-    GET "/1.0/instances" Project v1::machine::instances;
-    GET "/1.0/containers" Project v1::machine::instances;
-    GET "/1.0/virtual-machines" Project v1::machine::instances;
+
+    GET "/1.0/instances" Project v1::instances::list;
+    GET "/1.0/instances/{name}" Project v1::instances::get;
 }

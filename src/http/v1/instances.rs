@@ -1,0 +1,129 @@
+//! `/1.0/instances` and one instance.
+//!
+//! The same under `/1.0/containers` and `/1.0/virtual-machines`, where there are those of one
+//! type only.
+
+use serde::Serialize;
+
+use super::{Answer, Call};
+use crate::{
+    api::filter::Filter,
+    error::{Error, Result},
+    image::ImageType,
+    instances::{Instance, collection, url_of},
+};
+
+/// The type that a legacy path is about.
+pub(super) fn kind_of_path(call: &Call) -> Option<ImageType> {
+    let collection_of_path = call.parts.uri.path().split('/').nth(2).unwrap_or_default();
+    [ImageType::Container, ImageType::VirtualMachine]
+        .into_iter()
+        .find(|kind| collection(*kind) == collection_of_path)
+}
+
+/// The instance that a request is about.
+///
+/// # Errors
+///
+/// 404 when there is none of this name, or of the type that a legacy path names.
+pub(super) async fn named(call: &Call) -> Result<Instance> {
+    let instances = &call.services.instances;
+    let found = instances.find(call.project(), call.segment(0)).await?;
+    match kind_of_path(call) {
+        Some(kind) if kind != found.row.kind => Err(Error::not_found("Instance not found")),
+        _ => Ok(found),
+    }
+}
+
+/// The type that a list is restricted to.
+fn wanted_kind(call: &Call) -> Result<Option<ImageType>> {
+    let text = call.query("instance-type").unwrap_or_default();
+    let kind = ImageType::from_name(text);
+    if kind.is_none() && !text.is_empty() {
+        return Err(Error::failed("Invalid instance type"));
+    }
+    Ok(kind.or_else(|| kind_of_path(call)))
+}
+
+/// GET: the project's instances, or those of all projects.
+// LXD: an unknown project has none.
+pub(crate) async fn list(call: Call) -> Result<Answer> {
+    let kind = wanted_kind(&call)?;
+    let everywhere = call.has_flag("all-projects");
+    if everywhere && call.query("project").is_some() {
+        let text = "Cannot specify a project when requesting all projects";
+        return Err(Error::bad_request(text));
+    }
+    let filter = Filter::parse(call.query("filter").unwrap_or_default())?;
+    let project = (!everywhere).then_some(call.project());
+    let mut found = call.services.instances.list(project).await?;
+    found.retain(|instance| kind.is_none_or(|kind| kind == instance.row.kind));
+    found.retain(|instance| call.caller.may_see(Some(instance.project())));
+    match call.depth() {
+        0 | 1 => plain(&call, &found, filter.as_ref()),
+        _ => full(&call, &found, filter.as_ref()).await,
+    }
+}
+
+/// URLs, or the objects without state and snapshots.
+fn plain(call: &Call, found: &[Instance], filter: Option<&Filter>) -> Result<Answer> {
+    let instances = &call.services.instances;
+    let mut shown = Vec::new();
+    let mut urls = Vec::new();
+    for instance in found {
+        let object = instances.render(instance);
+        if passes(&object, filter)? {
+            urls.push(url(call, instance));
+            shown.push(object);
+        }
+    }
+    if call.recursion() {
+        return Answer::sync(&shown);
+    }
+    Answer::sync(&urls)
+}
+
+async fn full(call: &Call, found: &[Instance], filter: Option<&Filter>) -> Result<Answer> {
+    let instances = &call.services.instances;
+    let snapshots = instances.all_snapshots().await?;
+    let mut shown = Vec::new();
+    for instance in found {
+        let own = snapshots
+            .get(&instance.row.id)
+            .map_or(&[][..], Vec::as_slice);
+        let object = instances.render_full(instance, own).await?;
+        if passes(&object, filter)? {
+            shown.push(object);
+        }
+    }
+    Answer::sync(&shown)
+}
+
+/// Filters look at objects as clients do.
+fn passes(object: &impl Serialize, filter: Option<&Filter>) -> Result<bool> {
+    let Some(filter) = filter else {
+        return Ok(true);
+    };
+    let seen = serde_json::to_value(object)
+        .map_err(|error| Error::internal("Failed to read the instance", error))?;
+    Ok(filter.passes(&seen))
+}
+
+/// Its URL, in the words of the path that was asked.
+fn url(call: &Call, instance: &Instance) -> String {
+    let kind = kind_of_path(call).map_or("instances", collection);
+    url_of(kind, instance.project(), instance.name())
+}
+
+/// GET: one instance, with state and snapshots when they are asked for.
+pub(crate) async fn get(call: Call) -> Result<Answer> {
+    let instance = named(&call).await?;
+    let instances = &call.services.instances;
+    if !call.recursion() {
+        let object = instances.render(&instance);
+        return Answer::tagged(&object, &object.tagged());
+    }
+    let snapshots = instances.snapshots_of(&instance).await?;
+    let object = instances.render_full(&instance, &snapshots).await?;
+    Answer::tagged(&object, &object.instance.tagged())
+}
