@@ -317,6 +317,12 @@ fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
+/// What a setting is set to, or else its default.
+pub(crate) fn value<'v>(values: &'v BTreeMap<String, String>, name: &str) -> &'v str {
+    let default = || find(name).map_or("", |key| key.default);
+    values.get(name).map_or_else(default, String::as_str)
+}
+
 /// The settings after a change, and which of them differ. Everything is checked before anything
 /// is changed.
 ///

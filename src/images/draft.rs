@@ -3,7 +3,9 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
     io::{self, Write},
+    path::Path,
 };
 
 use bytes::BytesMut;
@@ -115,6 +117,16 @@ impl Draft {
     /// How many more bytes the project has room for; `None` when there is no limit.
     pub(crate) fn room(&self) -> Option<u64> {
         self.claim.as_ref().map(Claim::room)
+    }
+
+    /// Where it is staged: what else is put there goes with it.
+    pub(crate) fn directory(&self) -> &Path {
+        self.incoming.directory()
+    }
+
+    /// The same, opened.
+    pub(crate) fn scratch(&self) -> Result<File> {
+        Ok(File::open(self.directory())?)
     }
 
     /// All of it was written.

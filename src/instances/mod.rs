@@ -10,9 +10,12 @@ mod locks;
 mod networks;
 mod pools;
 mod profiles;
+mod progress;
+mod publish;
 mod query;
 mod resources;
 mod status;
+mod trees;
 mod volatile;
 
 pub(crate) use instance::{Config, Instance};
@@ -20,6 +23,7 @@ pub(crate) use locks::{Held, Locks, Shared};
 pub(crate) use networks::{find_network, networks};
 pub(crate) use pools::Pools;
 pub(crate) use profiles::Profiles;
+pub(crate) use publish::Publishing;
 pub(crate) use query::{collection, render_snapshot, url_of, with_project};
 pub(crate) use resources::resources;
 pub(crate) use status::Status;
@@ -43,6 +47,7 @@ pub(crate) struct Instances {
     operations: Operations,
     clock: Clock,
     locks: Locks,
+    publishing: Publishing,
 }
 
 impl Instances {
@@ -53,6 +58,7 @@ impl Instances {
         tasks: Tasks,
         operations: Operations,
         clock: Clock,
+        publishing: Publishing,
     ) -> Self {
         Self {
             db,
@@ -61,6 +67,7 @@ impl Instances {
             operations,
             clock,
             locks: Locks::default(),
+            publishing,
         }
     }
 

@@ -11,8 +11,10 @@
 
 pub(crate) mod beneath;
 pub(crate) mod idmap;
+mod measure;
 mod name;
 pub(crate) mod pack;
+pub(crate) mod squash;
 pub(crate) mod unpack;
 pub(crate) mod watch;
 
@@ -23,6 +25,7 @@ use std::{
     sync::Arc,
 };
 
+pub(crate) use measure::measure;
 pub(crate) use name::{SharedKey, TreeName};
 
 use crate::error::{Error, Result};
@@ -245,6 +248,10 @@ impl Pool {
 pub(crate) struct Templates;
 
 impl Templates {
+    /// The directory itself; none when the instance has no templates.
+    pub(crate) fn directory(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
     /// Names of the files.
     pub(crate) fn list(&self) -> Result<Vec<String>> {
         unfinished()

@@ -160,7 +160,11 @@ impl State {
     fn order(&self) -> Vec<u64> {
         let mut order = Vec::new();
         // What a lane's last turn will have been, and how many of it are in by then.
-        let mut lanes: Vec<_> = self.lanes.values().map(|lane| (lane.served, 0, lane)).collect();
+        let mut lanes: Vec<_> = self
+            .lanes
+            .values()
+            .map(|lane| (lane.served, 0, lane))
+            .collect();
         let mut turn = self.count;
         while let Some((served, taken, lane)) = lanes
             .iter_mut()
@@ -286,7 +290,7 @@ mod tests {
         let running = queue.enter("p");
         let mut waiting = queue.enter("p");
         let turn = waiting.turn(|_| ());
-        let (done, ()) = tokio::join!(async { turn.await }, async { drop(running) });
+        let (done, ()) = tokio::join!(turn, async { drop(running) });
         assert_eq!(done, ());
     }
 }

@@ -58,7 +58,7 @@ impl Cutter {
         let mask = u64::MAX << (u64::BITS - stride);
         let mut hash = self.hash;
         for (at, byte) in bytes.iter().enumerate().skip(blind) {
-            hash = (hash << 1).wrapping_add(GEAR.0[usize::from(*byte)]);
+            hash = (hash << 1).wrapping_add(GEAR.of(*byte));
             if hash & mask == 0 && self.seen + at + 1 >= self.lengths.least {
                 return Some(at + 1);
             }
@@ -71,10 +71,18 @@ impl Cutter {
 /// A random number for each byte.
 struct Gear([u64; 256]);
 
-const GEAR: Gear = Gear::new();
+static GEAR: Gear = Gear::new();
 
 impl Gear {
-    /// SplitMix64, from a fixed seed: images made by different versions are to have equal blocks.
+    fn of(&self, byte: u8) -> u64 {
+        self.0.get(usize::from(byte)).copied().unwrap_or_default()
+    }
+
+    /// `SplitMix64` from a fixed seed: images made by different versions are to have equal blocks.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "evaluated by the compiler, which checks it"
+    )]
     const fn new() -> Self {
         let mut numbers = [0; 256];
         let (mut state, mut at) = (0_u64, 0);

@@ -1,7 +1,6 @@
 //! What the encoders write is read back by the programs it is meant for.
 
 use std::{
-    io::Write as _,
     process::{Command, Stdio},
     thread,
 };
@@ -89,7 +88,7 @@ const READERS: &[(&str, &[&[&str]])] = &[
 
 #[test]
 fn every_algorithm_is_read_back_by_its_programs() {
-    for size in [0, 1, 1000, 300_000, 6_000_000] {
+    for size in [0, 1, 1000, 300_000, 2_500_000] {
         let input = sample(size);
         for (algorithm, readers) in READERS {
             let output = encode(algorithm, 2, &input, 100_000);
@@ -103,7 +102,7 @@ fn every_algorithm_is_read_back_by_its_programs() {
 
 #[test]
 fn the_bytes_are_the_same_whatever_the_threads_and_the_pieces() {
-    let input = sample(5_000_000);
+    let input = sample(2_500_000);
     for (algorithm, _) in READERS {
         let once = encode(algorithm, 1, &input, input.len());
         assert!(encode(algorithm, 3, &input, 4096) == once, "{algorithm}");
@@ -129,19 +128,10 @@ fn gzip_is_hardly_larger_for_being_cut() {
     assert!(ours * 100 < theirs * 103, "{ours} bytes, {theirs} by gzip");
 }
 
-/// How much of `new` is in `old` too, looked up in pieces of 4 KiB at any place.
-fn shared(old: &[u8], new: &[u8]) -> f64 {
-    const PIECE: usize = 4096;
-    let known: std::collections::HashSet<&[u8]> = old.windows(PIECE).step_by(1).collect();
-    let pieces: Vec<_> = new.chunks_exact(PIECE).collect();
-    let found = pieces.iter().filter(|piece| known.contains(**piece));
-    found.count() as f64 / pieces.len() as f64
-}
-
 #[test]
 fn a_byte_put_in_early_leaves_most_of_what_is_compressed_as_it_was() {
     for algorithm in ["gzip", "zstd"] {
-        let old = noise_and_words(12_000_000);
+        let old = sample(9_000_000);
         let mut new = old.clone();
         new.insert(1000, b'!');
         let (old, new) = (
@@ -149,6 +139,8 @@ fn a_byte_put_in_early_leaves_most_of_what_is_compressed_as_it_was() {
             encode(algorithm, 2, &new, 65_536),
         );
         assert_ne!(old, new);
+        // Not the checksum and the length behind it all.
+        let (old, new) = (&old[..old.len() - 8], &new[..new.len() - 8]);
         let same = new.iter().rev().zip(old.iter().rev());
         let same = same.take_while(|(new, old)| new == old).count();
         assert!(
@@ -159,14 +151,10 @@ fn a_byte_put_in_early_leaves_most_of_what_is_compressed_as_it_was() {
     }
 }
 
-fn noise_and_words(count: usize) -> Vec<u8> {
-    sample(count)
-}
-
 /// Takes a few bytes, then fails.
 struct Full(usize);
 
-impl io::Write for Full {
+impl Write for Full {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         if self.0 == 0 {
             return Err(io::Error::from_raw_os_error(28));
@@ -183,7 +171,7 @@ impl io::Write for Full {
 
 #[test]
 fn what_the_output_says_is_what_the_writer_hears() {
-    let input = noise(4_000_000);
+    let input = noise(2_000_000);
     for (algorithm, _) in READERS {
         let compression = Compression::parse(algorithm).unwrap();
         let mut encoder = Encoder::new(&compression, &threads(2), Full(1000)).unwrap();
