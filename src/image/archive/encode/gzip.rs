@@ -59,7 +59,7 @@ pub(super) fn finish<W: Write>(blocks: Blocks<W, Gzip>) -> io::Result<W> {
 }
 
 impl Codec for Gzip {
-    type Tool = Compress;
+    type Tool = ();
     type Packed = Packed;
     type Sum = Crc;
 
@@ -71,20 +71,21 @@ impl Codec for Gzip {
         REACH
     }
 
-    fn tool(&self) -> io::Result<Compress> {
-        Ok(Compress::new(Compression::new(self.level), false))
+    fn tool(&self) -> io::Result<()> {
+        Ok(())
     }
 
-    fn pack(&self, tool: &mut Compress, block: &Block) -> io::Result<Packed> {
+    /// A compressor is used once: one that was reset still remembers enough to give other bytes.
+    fn pack(&self, (): &mut (), block: &Block) -> io::Result<Packed> {
         let mut checksum = Crc::new();
         checksum.update(&block.bytes);
-        tool.reset();
+        let mut tool = Compress::new(Compression::new(self.level), false);
         if !block.before.is_empty() {
             tool.set_dictionary(&block.before)
                 .map_err(io::Error::other)?;
         }
         Ok(Packed {
-            bytes: deflate(tool, &block.bytes)?,
+            bytes: deflate(&mut tool, &block.bytes)?,
             checksum,
         })
     }

@@ -110,6 +110,19 @@ fn the_bytes_are_the_same_whatever_the_threads_and_the_pieces() {
     }
 }
 
+/// Compressors remember what they compressed before, in ways that show on real files only.
+#[test]
+fn the_bytes_are_the_same_for_real_files_too() {
+    let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    let input = &program[..4_000_000];
+    for algorithm in ["gzip", "zstd"] {
+        let once = encode(algorithm, 1, input, input.len());
+        for workers in [2, 3, 4] {
+            assert!(encode(algorithm, workers, input, 65_536) == once, "{algorithm}");
+        }
+    }
+}
+
 #[test]
 fn gzip_is_one_member_without_name_or_time() {
     let output = encode("gzip", 2, &sample(1_000_000), 4096);
