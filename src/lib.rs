@@ -11,7 +11,7 @@
 //! | layer | rooms | what they are |
 //! |---|---|---|
 //! | L0 | `error` `clock` `config` `api` `image` | values and rules: no runtime, no sockets, no SQL |
-//! | L1 | `tasks` `db` `store` `pool` | one outside thing each: spawned work, the database, image files, instance trees |
+//! | L1 | `tasks` `db` `store` `pool` `runtime` | one outside thing each: spawned work, the database, image files, instance trees, containers |
 //! | L2 | `operations` `access` `settings` `images` `instances` | what lximaged does; knows no HTTP |
 //! | L3 | `http` | parse, call, render |
 //! | L4 | `daemon` `cli` | assembly; the only place that sees everything |
@@ -39,6 +39,7 @@ mod operations;
 )]
 mod pool;
 mod remote;
+mod runtime;
 mod settings;
 mod store;
 mod tasks;

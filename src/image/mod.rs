@@ -1,7 +1,7 @@
 //! What an image is: fingerprint, layout, metadata, architecture, and the formats it comes in.
 
 mod arch;
-mod archive;
+pub(crate) mod archive;
 mod compression;
 mod fingerprint;
 mod kind;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::{api::objects::Metadata, remote::decimal_size};
+use crate::{api::objects::Metadata, remote::size_text};
 
 /// How often it is told at most, whatever the size, in parts of the whole.
 const STEPS: u64 = 110;
@@ -55,13 +55,13 @@ impl Progress {
         let speed = u64::try_from(speed).unwrap_or(u64::MAX);
         let (key, amount, shown) = if done.total_bytes == 0 {
             let bytes = done.bytes;
-            ("processed", bytes.to_string(), decimal_size(bytes))
+            ("processed", bytes.to_string(), size_text(bytes))
         } else {
             let percent = u128::from(done.bytes) * 100 / u128::from(done.total_bytes);
             let percent = percent.clamp(1, 100);
             ("percent", percent.to_string(), format!("{percent}%"))
         };
-        let text = format!("{}: {shown} ({}/s)", self.label, decimal_size(speed));
+        let text = format!("{}: {shown} ({}/s)", self.label, size_text(speed));
         let progress = serde_json::json!({
             "stage": self.stage,
             key: amount,

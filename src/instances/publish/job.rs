@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, Write},
-    os::fd::AsFd,
+    os::fd::{AsFd, OwnedFd},
 };
 
 use tokio::sync::watch;
@@ -98,12 +98,12 @@ impl Job {
         root: Root<'_>,
         map: IdMap,
     ) -> Result<Finished> {
-        let templates = self.pool.templates(&self.name)?;
+        let templates = self.pool.open_templates(&self.name)?;
         let tree = Tree {
             metadata: &manifest.text,
             metadata_modified: manifest.metadata.creation_date,
             root,
-            templates: templates.directory(),
+            templates: templates.as_ref().map(OwnedFd::as_fd),
         };
         let progress = |bytes| Done::note(&self.told, bytes);
         let watch = Watch {

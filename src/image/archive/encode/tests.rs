@@ -118,7 +118,10 @@ fn the_bytes_are_the_same_for_real_files_too() {
     for algorithm in ["gzip", "zstd"] {
         let once = encode(algorithm, 1, input, input.len());
         for workers in [2, 3, 4] {
-            assert!(encode(algorithm, workers, input, 65_536) == once, "{algorithm}");
+            assert!(
+                encode(algorithm, workers, input, 65_536) == once,
+                "{algorithm}"
+            );
         }
     }
 }
