@@ -16,7 +16,7 @@ mod squashfs;
 mod tar;
 mod top;
 
-pub(crate) use attributes::{Attributes, Modified};
+pub(crate) use attributes::{Attributes, Modified, Xattr};
 pub(crate) use decode::decoder;
 pub(crate) use encode::{Encoder, Job, Workers};
 pub(crate) use header::{Kind, Special};
