@@ -17,6 +17,8 @@ mod networks;
 mod pools;
 mod profile_users;
 mod profiles;
+mod progress;
+mod publish;
 mod query;
 mod record;
 mod relocate;
@@ -38,6 +40,7 @@ pub(crate) use locks::{Held, Locks, Shared};
 pub(crate) use networks::{find_network, networks};
 pub(crate) use pools::Pools;
 pub(crate) use profiles::Profiles;
+pub(crate) use publish::Publishing;
 pub(crate) use query::{collection, render_snapshot, url_of, with_project};
 pub(crate) use resources::resources;
 pub(crate) use status::Status;
@@ -69,6 +72,7 @@ pub(crate) struct Instances {
     clock: Clock,
     locks: Locks,
     trees: Trees,
+    publishing: Publishing,
 }
 
 impl Instances {
@@ -79,6 +83,7 @@ impl Instances {
         (tasks, operations): (Tasks, Operations),
         clock: Clock,
         directory: PathBuf,
+        publishing: Publishing,
     ) -> Self {
         Self {
             trees: Trees::new(db.clone(), directory),
@@ -88,6 +93,7 @@ impl Instances {
             operations,
             clock,
             locks: Locks::default(),
+            publishing,
         }
     }
 
