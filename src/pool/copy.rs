@@ -16,8 +16,8 @@ use rustix::{
 };
 
 use super::{
-    attributes::{self, Entry},
     beneath,
+    entry::{self, Entry},
     remove::as_path,
     shift::Shift,
 };
@@ -58,7 +58,7 @@ pub(super) fn directory_attributes(
     let entry = |directory| Entry { directory, name };
     let copied = rustix::fs::fstat(from)
         .map_err(io::Error::from)
-        .and_then(|found| attributes::copy(entry(from), entry(to), &found, shift));
+        .and_then(|found| entry::copy(entry(from), entry(to), &found, shift));
     copied.context("Failed to copy a directory's attributes")
 }
 
@@ -70,7 +70,7 @@ pub(super) fn file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &Path) -> Res
         .and_then(|found| match FileType::from_raw_mode(found.st_mode) {
             FileType::RegularFile => {
                 Copy::regular(from, to, &found)?;
-                attributes::copy(from, to, &found, None)
+                entry::copy(from, to, &found, None)
             }
             _ => Err(Errno::INVAL.into()),
         });
@@ -114,7 +114,7 @@ impl Copy<'_> {
         }
         let name = Path::new(".");
         let [old, new] = [from, to].map(|directory| Entry { directory, name });
-        attributes::copy(old, new, &rustix::fs::fstat(from)?, self.shift)
+        entry::copy(old, new, &rustix::fs::fstat(from)?, self.shift)
     }
 
     /// Copies what is there, also when it is replaced during the first looks at it.
@@ -154,7 +154,7 @@ impl Copy<'_> {
             let key = (found.st_dev, found.st_ino);
             self.links.insert(key, self.path.clone());
         }
-        attributes::copy(from, to, &found, self.shift)
+        entry::copy(from, to, &found, self.shift)
     }
 
     fn inner(&mut self, from: Entry<'_>, to: Entry<'_>, depth: usize) -> io::Result<()> {

@@ -9,17 +9,20 @@
 //! [`Mounted`] (an instance's root file system in use) and [`Root`] (files in it). [`unpack`] makes
 //! a tree of an image, and [`pack`] an image of a tree.
 
-mod attributes;
+pub(crate) mod attributes;
 pub(crate) mod beneath;
 mod copy;
 mod disk;
+mod entry;
 mod files;
 pub(crate) mod idmap;
 mod make;
+mod measure;
 mod mounted;
 mod name;
 mod overlay;
 pub(crate) mod pack;
+mod parts;
 mod pending;
 mod record;
 mod recover;
@@ -27,7 +30,9 @@ mod remove;
 mod rename;
 mod shared;
 mod shift;
+pub(crate) mod squash;
 mod staging;
+mod stubmeta;
 mod subids;
 pub(crate) mod unpack;
 mod usage;
@@ -41,6 +46,7 @@ use std::{
 };
 
 pub(crate) use files::{Attributes, Content, Owner, Root, Templates, Write};
+pub(crate) use measure::measure;
 pub(crate) use mounted::Mounted;
 pub(crate) use name::{SharedKey, TreeName};
 pub(crate) use pending::Pending;
