@@ -35,7 +35,7 @@ impl Trial {
     /// The same pool, as another daemon has it.
     fn open(home: &TempDir) -> Pool {
         let source = home.path().join("storage-pools/default");
-        fs::create_dir_all(&source).unwrap();
+        super::disk::private_directory(&source).unwrap();
         Pool::open(home.path(), &source).unwrap()
     }
 
