@@ -11,7 +11,7 @@ mod qcow2;
 mod seen;
 mod sniff;
 mod sparse;
-mod squashfs;
+pub(crate) mod squashfs;
 mod tar;
 mod top;
 
