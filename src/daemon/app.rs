@@ -116,10 +116,11 @@ async fn serve(options: Options) -> Result<()> {
     let instances = Instances::new(
         db.clone(),
         images.clone(),
-        tasks.clone(),
-        operations.clone(),
+        (tasks.clone(), operations.clone()),
         clock.clone(),
+        paths.directory.clone(),
     );
+    instances.recover().await?;
     let (listening, versioned) = (https.clone(), db.clone());
     let services = Arc::new(Services {
         images,

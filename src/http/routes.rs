@@ -158,5 +158,19 @@ routes! {
     DELETE "/1.0/certificates/{fingerprint}" Admin v1::certificates::delete;
 
     GET "/1.0/instances" Project v1::instances::list;
+    POST "/1.0/instances" Project v1::instances::create;
     GET "/1.0/instances/{name}" Project v1::instances::get;
+    PUT "/1.0/instances/{name}" Project v1::instances::put;
+    PATCH "/1.0/instances/{name}" Project v1::instances::patch;
+    POST "/1.0/instances/{name}" Project v1::instances::relocate;
+    DELETE "/1.0/instances/{name}" Project v1::instances::delete;
+    GET "/1.0/instances/{name}/snapshots" Project v1::snapshots::list;
+    POST "/1.0/instances/{name}/snapshots" Project v1::snapshots::create;
+    GET "/1.0/instances/{name}/snapshots/{snapshot}" Project v1::snapshots::get;
+    PUT "/1.0/instances/{name}/snapshots/{snapshot}" Project v1::snapshots::put;
+    PATCH "/1.0/instances/{name}/snapshots/{snapshot}" Project v1::snapshots::patch;
+    POST "/1.0/instances/{name}/snapshots/{snapshot}" Project v1::snapshots::rename;
+    DELETE "/1.0/instances/{name}/snapshots/{snapshot}" Project v1::snapshots::delete;
+    GET "/1.0/instances/{name}/backups" Project v1::instances::backups;
+    POST "/1.0/instances/{name}/backups" Project v1::instances::no_backups;
 }

@@ -1,7 +1,7 @@
 //! What an image is: fingerprint, layout, metadata, architecture, and the formats it comes in.
 
 mod arch;
-mod archive;
+pub(crate) mod archive;
 mod fingerprint;
 mod kind;
 mod layout;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    config,
+    config::{self, expand},
     db::{
         instances::InstanceRow,
         profiles::{Devices, ProfileRow},
@@ -31,8 +31,12 @@ pub(crate) struct Instance {
 impl Instance {
     /// An instance with these profiles.
     pub(crate) fn new(row: InstanceRow, profiles: Vec<ProfileRow>) -> Self {
-        let config = expanded_config(&profiles, &row.config);
-        let devices = expanded_devices(&profiles, &row.devices);
+        let (configs, given): (Vec<_>, Vec<_>) = profiles
+            .iter()
+            .map(|profile| (&profile.config, &profile.devices))
+            .unzip();
+        let config = expand::config(&configs, &row.config);
+        let devices = expand::devices(&given, &row.devices);
         Self {
             row,
             profiles,
@@ -86,87 +90,5 @@ impl Instance {
             .iter()
             .map(|profile| profile.name.clone())
             .collect()
-    }
-}
-
-/// Keys that mean the one instance that has them, and never come from a profile.
-const OWN_KEYS: &[&str] = &["image.", "volatile."];
-
-/// The configuration of profiles, later ones over earlier ones, and the instance's own over it.
-pub(crate) fn expanded_config(profiles: &[ProfileRow], own: &Config) -> Config {
-    let mut expanded = Config::new();
-    for profile in profiles {
-        let general = profile.config.iter();
-        let general =
-            general.filter(|(key, _)| !OWN_KEYS.iter().any(|begin| key.starts_with(begin)));
-        expanded.extend(general.map(|(key, value)| (key.clone(), value.clone())));
-    }
-    expanded.extend(own.clone());
-    expanded
-}
-
-/// The devices of profiles, later ones over earlier ones, and the instance's own over them. A
-/// device is replaced as a whole.
-pub(crate) fn expanded_devices(profiles: &[ProfileRow], own: &Devices) -> Devices {
-    let mut expanded = Devices::new();
-    for profile in profiles {
-        expanded.extend(profile.devices.clone());
-    }
-    expanded.extend(own.clone());
-    expanded
-}
-
-/// The name and options of the disk at `/`.
-pub(crate) fn root_disk(devices: &Devices) -> Option<(&str, &Config)> {
-    let is_root = |options: &&Config| {
-        let is = |key: &str, value: &str| options.get(key).is_some_and(|text| text == value);
-        is("type", "disk") && is("path", "/") && !options.contains_key("source")
-    };
-    devices
-        .iter()
-        .find(|(_, options)| is_root(options))
-        .map(|(name, options)| (name.as_str(), options))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn map(pairs: &[(&str, &str)]) -> Config {
-        let owned = pairs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        owned.collect()
-    }
-
-    fn profile(config: &[(&str, &str)], device: &[(&str, &str)]) -> ProfileRow {
-        ProfileRow {
-            id: 0,
-            name: String::new(),
-            description: String::new(),
-            config: map(config),
-            devices: Devices::from([("root".to_owned(), map(device))]),
-        }
-    }
-
-    #[test]
-    fn later_profiles_win_and_the_instance_over_all() {
-        let profiles = [
-            profile(&[("a", "1"), ("b", "1"), ("c", "1")], &[("pool", "one")]),
-            profile(&[("b", "2"), ("c", "2")], &[("size", "1GiB")]),
-        ];
-        let expanded = expanded_config(&profiles, &map(&[("c", "3")]));
-        assert_eq!(expanded, map(&[("a", "1"), ("b", "2"), ("c", "3")]));
-        let devices = expanded_devices(&profiles, &Devices::new());
-        assert_eq!(devices["root"], map(&[("size", "1GiB")]));
-    }
-
-    #[test]
-    fn the_root_disk_is_the_one_at_the_root_without_a_source() {
-        let disk = |pairs: &[(&str, &str)]| Devices::from([("d".to_owned(), map(pairs))]);
-        let root = disk(&[("type", "disk"), ("path", "/"), ("pool", "p")]);
-        assert_eq!(root_disk(&root).unwrap().0, "d");
-        let other = disk(&[("type", "disk"), ("path", "/"), ("source", "/x")]);
-        assert!(root_disk(&other).is_none());
     }
 }

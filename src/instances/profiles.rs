@@ -29,6 +29,9 @@ pub(crate) struct Profiles {
 }
 
 impl Profiles {
+    /// The profile that instances have when nobody says otherwise.
+    pub(crate) const DEFAULT: &str = DEFAULT;
+
     /// The profiles kept in `db`.
     pub(crate) fn new(db: Db, operations: Operations) -> Self {
         Self { db, operations }

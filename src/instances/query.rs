@@ -120,18 +120,18 @@ pub(super) async fn find_snapshot(
 ) -> Result<(Instance, SnapshotRow)> {
     let instance = find(session, project, name).await?;
     let row = snapshots::find(session, instance.row.id, snapshot).await?;
-    // LXD: a snapshot is an instance to it.
-    Ok((instance, row.ok_or_else(not_found)?))
+    let row = row.ok_or_else(|| {
+        Error::not_found(format!(
+            "Failed to fetch snapshot {snapshot:?} of instance {name:?} in project {project:?}: \
+             InstanceSnapshot not found"
+        ))
+    })?;
+    Ok((instance, row))
 }
 
 /// LXD's answer for an instance that is not there.
 pub(super) fn not_found() -> Error {
     Error::not_found("Instance not found")
-}
-
-/// `/1.0/instances/NAME`, with the project.
-pub(crate) fn url(instance: &Instance) -> String {
-    url_of("instances", instance.project(), instance.name())
 }
 
 /// `/1.0/KIND/NAME`, with the project, unless that is `default`.
@@ -146,6 +146,29 @@ pub(crate) fn with_project(path: String, project: &str) -> String {
         "default" => path,
         project => format!("{path}?project={}", escape(project)),
     }
+}
+
+/// The path of a snapshot, without its project.
+pub(super) fn snapshot_path(instance: &Instance, snapshot: &str) -> String {
+    let (name, snapshot) = (escape(instance.name()), escape(snapshot));
+    format!("/1.0/instances/{name}/snapshots/{snapshot}")
+}
+
+/// What an operation on an instance is about.
+pub(super) fn resources(instance: &Instance) -> objects::Resources {
+    resources_named(instance, instance.name())
+}
+
+/// The same, with another name in the URLs.
+// LXD: they do not name the project, and a virtual machine has none by its type.
+pub(super) fn resources_named(instance: &Instance, name: &str) -> objects::Resources {
+    let name = escape(name).replace("%2F", "/");
+    let url = |kind: &str| vec![format!("/1.0/{kind}/{name}")];
+    let mut resources = objects::Resources::from([("instances", url("instances"))]);
+    if instance.is_container() {
+        resources.insert("containers", url("containers"));
+    }
+    resources
 }
 
 /// What legacy paths call instances of this type.

@@ -5,12 +5,16 @@
 
 use serde::Serialize;
 
-use super::{Answer, Call};
+use super::{Answer, Call, nothing};
 use crate::{
-    api::filter::Filter,
-    error::{Error, Result},
+    api::{
+        filter::Filter,
+        json::{self, Jmap},
+        requests::{InstancePost, InstancePut, InstancesPost},
+    },
+    error::{Error, Kind, Result},
     image::ImageType,
-    instances::{Instance, collection, url_of},
+    instances::{Change, Instance, collection, url_of},
 };
 
 /// The type that a legacy path is about.
@@ -126,4 +130,89 @@ pub(crate) async fn get(call: Call) -> Result<Answer> {
     let snapshots = instances.snapshots_of(&instance).await?;
     let object = instances.render_full(&instance, &snapshots).await?;
     Answer::tagged(&object, &object.instance.tagged())
+}
+
+/// POST: a new instance.
+pub(crate) async fn create(mut call: Call) -> Result<Answer> {
+    if call.header("content-type") == "application/octet-stream" {
+        let text = "Importing backups of instances is not implemented";
+        return Err(Error::new(Kind::NotImplemented, text));
+    }
+    let body: InstancesPost = call.json().await?;
+    if call
+        .query("target")
+        .is_some_and(|target| !target.is_empty())
+    {
+        return Err(Error::bad_request("Target only allowed when clustered"));
+    }
+    let kind = kind_of_path(&call);
+    let instances = &call.services.instances;
+    let operation = instances.create(call.project(), body, kind, &call.caller);
+    Ok(Answer::operation(operation.await?))
+}
+
+/// PUT: everything that can be written, or back to a snapshot.
+pub(crate) async fn put(mut call: Call) -> Result<Answer> {
+    let instance = named(&call).await?;
+    check_tag(&call, &instance)?;
+    let body: InstancePut = call.json().await?;
+    let instances = &call.services.instances;
+    if !body.restore.is_empty() {
+        let (snapshot, is_stateful) = (body.restore, body.stateful);
+        let operation = instances.restore(&instance, snapshot, is_stateful, call.requestor());
+        return Ok(Answer::operation(operation));
+    }
+    let operation = instances.replace(&instance, body, call.edit()).await?;
+    Ok(Answer::operation(operation))
+}
+
+/// PATCH: the keys that are named.
+pub(crate) async fn patch(mut call: Call) -> Result<Answer> {
+    let instance = named(&call).await?;
+    check_tag(&call, &instance)?;
+    let body = call.bytes().await?;
+    let has: Jmap = json::decode(&body)?;
+    let how = Change::Merge {
+        description: has.contains("description"),
+        ephemeral: has.contains("ephemeral"),
+    };
+    let patch: InstancePut = json::decode(&body)?;
+    let instances = &call.services.instances;
+    instances.patch(&instance, patch, how, call.edit()).await?;
+    Ok(Answer::done())
+}
+
+fn check_tag(call: &Call, instance: &Instance) -> Result<()> {
+    let object = call.services.instances.render(instance);
+    call.edit().check(&object.tagged())
+}
+
+/// POST: another name, another project.
+pub(crate) async fn relocate(mut call: Call) -> Result<Answer> {
+    let instance = named(&call).await?;
+    let to: InstancePost = call.json().await?;
+    let instances = &call.services.instances;
+    let operation = instances.relocate(&instance, to, &call.caller).await?;
+    Ok(Answer::operation(operation))
+}
+
+/// DELETE.
+pub(crate) async fn delete(call: Call) -> Result<Answer> {
+    let instance = named(&call).await?;
+    let instances = &call.services.instances;
+    let operation = instances.delete(&instance, call.requestor())?;
+    Ok(Answer::operation(operation))
+}
+
+/// GET: backups, of which there are none.
+pub(crate) async fn backups(call: Call) -> Result<Answer> {
+    named(&call).await?;
+    nothing()
+}
+
+/// Everything else that can be done with backups.
+pub(crate) async fn no_backups(call: Call) -> Result<Answer> {
+    named(&call).await?;
+    let text = "Backups of instances are not implemented";
+    Err(Error::new(Kind::NotImplemented, text))
 }

@@ -12,6 +12,7 @@ pub(super) mod operations;
 pub(super) mod profiles;
 pub(super) mod projects;
 pub(super) mod server;
+pub(super) mod snapshots;
 pub(super) mod storage;
 pub(super) mod upload;
 pub(super) mod volumes;
