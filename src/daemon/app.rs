@@ -121,6 +121,7 @@ async fn serve(options: Options) -> Result<()> {
         paths.directory.clone(),
     );
     instances.recover().await?;
+    instances.resume().await?;
     let (listening, versioned) = (https.clone(), db.clone());
     let services = Arc::new(Services {
         images,

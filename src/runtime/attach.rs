@@ -4,6 +4,7 @@ use std::{
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
     path::Path,
     process::{ExitStatus, Stdio},
+    sync::Arc,
 };
 
 use rustix::process::{Signal, pidfd_send_signal};
@@ -177,30 +178,62 @@ impl Attached {
         Ok(code(self.child.wait().await?))
     }
 
+    /// What acts on it while it is waited for.
+    pub(crate) fn control(&self) -> Control {
+        let program = self.child.id().and_then(|pid| i32::try_from(pid).ok());
+        Control {
+            program,
+            handle: program.and_then(processes::open).map(Arc::new),
+        }
+    }
+}
+
+/// What acts on a command from outside. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Control {
+    program: Option<i32>,
+    handle: Option<Arc<OwnedFd>>,
+}
+
+impl Control {
     /// Sends a signal to the command itself.
     pub(crate) fn signal(&self, number: i32) -> Result<()> {
         let Some(signal) = Signal::from_named_raw(number) else {
             return Err(Error::bad_request(format!("No such signal: {number}")));
         };
-        let Some(command) = self.command() else {
-            return Ok(());
+        self.command()
+            .map_or(Ok(()), |command| send(&command, signal))
+    }
+
+    /// Ends the command at once.
+    pub(crate) fn kill(&self) {
+        let command = self.command();
+        let ended = match (&command, &self.handle) {
+            (Some(command), _) => send(command, Signal::KILL),
+            (None, Some(program)) => send(program, Signal::KILL),
+            (None, None) => Ok(()),
         };
-        match pidfd_send_signal(command, signal) {
-            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-            Err(error) => Err(Error::from(std::io::Error::from(error))),
+        if let Err(error) = ended {
+            tracing::warn!(%error, "a command was not ended");
         }
     }
 
     /// A handle of the command: the child of liblxc's program that is in another namespace.
     fn command(&self) -> Option<OwnedFd> {
-        let parent = self.child.id()?;
         let here = std::fs::read_link("/proc/self/ns/pid").ok()?;
         let is_inside = |pid: &i32| {
             let namespace = std::fs::read_link(format!("/proc/{pid}/ns/pid"));
             namespace.is_ok_and(|namespace| namespace != here)
         };
-        let inside = processes::children(parent).into_iter().find(is_inside)?;
-        processes::open(inside)
+        let children = processes::children(self.program?);
+        processes::open(children.into_iter().find(is_inside)?)
+    }
+}
+
+fn send(process: &OwnedFd, signal: Signal) -> Result<()> {
+    match pidfd_send_signal(process, signal) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(error) => Err(Error::from(std::io::Error::from(error))),
     }
 }
 
