@@ -53,7 +53,12 @@ async fn receive(mut client: SplitStream<WebSocket>, operation: mpsc::Sender<Fra
         let frame = match message {
             Message::Binary(bytes) => Frame::Binary(bytes),
             Message::Text(text) => Frame::Text(text.as_str().to_owned()),
-            Message::Close(_) => return,
+            Message::Close(_) => {
+                drop(operation);
+                // Reading on sends our answer to the goodbye.
+                drop(client.next().await);
+                return;
+            }
             Message::Ping(_) | Message::Pong(_) => continue,
         };
         // An operation that has ended does not listen; what comes is read all the same, for the

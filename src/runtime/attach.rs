@@ -69,7 +69,8 @@ impl Runtime {
     ) -> Result<Attached> {
         let lxcpath = self.lxcpath();
         let mut words = words("lxc-attach", lxcpath, running.name());
-        words.extend(["-q", "-o", "/dev/null", "--clear-env"].map(str::to_owned));
+        words.extend(self.silence(running));
+        words.push("--clear-env".to_owned());
         for (name, value) in &exec.environment {
             words.extend(["-v".to_owned(), format!("{name}={value}")]);
         }
@@ -96,8 +97,17 @@ impl Runtime {
     pub(crate) fn console(&self, running: &Running, width: u16, height: u16) -> Result<Attached> {
         let mut words = words("lxc-console", self.lxcpath(), running.name());
         // No key is an escape: the client has one of its own.
-        words.extend(["-t", "0", "-e", "-1", "-q", "-o", "/dev/null"].map(str::to_owned));
+        words.extend(["-t", "0", "-e", "-1"].map(str::to_owned));
+        words.extend(self.silence(running));
         begin(&words, "/", Streams::Terminal(width, height))
+    }
+
+    /// What keeps liblxc's own words out of what a command says.
+    fn silence(&self, running: &Running) -> [String; 5] {
+        // Only with a file of its own does it say nothing on standard error.
+        let log = self.place(running.name()).join("attach.log");
+        let log = log.to_string_lossy().into_owned();
+        ["-q", "-o", &log, "-l", "ALERT"].map(str::to_owned)
     }
 }
 
@@ -106,7 +116,7 @@ impl Runtime {
 const ELSEWHERE: [&str; 3] = [
     "/bin/sh",
     "-c",
-    "cd -- \"$0\" 2>/dev/null || cd /; exec \"$@\"",
+    "cd -- \"$0\" 2>/dev/null || cd /; command -v \"$1\" >/dev/null || exit 127; exec \"$@\"",
 ];
 
 fn words(program: &str, lxcpath: &Path, name: &str) -> Vec<String> {
