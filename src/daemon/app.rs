@@ -33,7 +33,7 @@ use crate::{
         tls::{self, Identity},
     },
     images::Images,
-    instances::{Instances, Pools, Profiles},
+    instances::{Instances, Pools, Profiles, Publishing},
     operations::{Events, Operations},
     settings::{MoveListener, Settings},
     store::{self, Store},
@@ -119,6 +119,7 @@ async fn serve(options: Options) -> Result<()> {
         (tasks.clone(), operations.clone()),
         clock.clone(),
         paths.directory.clone(),
+        Publishing::new(settings.clone()),
     );
     instances.recover().await?;
     instances.resume().await?;

@@ -19,7 +19,10 @@ mod logs;
 mod names;
 mod networks;
 mod pools;
+mod profile_users;
 mod profiles;
+mod progress;
+mod publish;
 mod query;
 mod record;
 mod relocate;
@@ -37,6 +40,7 @@ mod streams;
 mod trees;
 mod unpack;
 mod volatile;
+mod volumes;
 
 pub(crate) use change::Change;
 pub(crate) use instance::{Config, Instance};
@@ -44,11 +48,13 @@ pub(crate) use locks::{Held, Locks, Shared};
 pub(crate) use networks::{find_network, networks};
 pub(crate) use pools::Pools;
 pub(crate) use profiles::Profiles;
+pub(crate) use publish::Publishing;
 pub(crate) use query::{collection, render_snapshot, url_of, with_project};
 pub(crate) use resources::resources;
 pub(crate) use status::Status;
 pub(crate) use trees::Trees;
 pub(crate) use volatile::APPLY_TEMPLATE;
+pub(crate) use volumes::volume_url;
 
 /// A snapshot as the services work with it.
 pub(crate) type Snapshot = crate::db::snapshots::SnapshotRow;
@@ -79,6 +85,7 @@ pub(crate) struct Instances {
     trees: Trees,
     runtime: Runtime,
     endings: Endings,
+    publishing: Publishing,
 }
 
 impl Instances {
@@ -89,6 +96,7 @@ impl Instances {
         (tasks, operations): (Tasks, Operations),
         clock: Clock,
         directory: PathBuf,
+        publishing: Publishing,
     ) -> Self {
         Self {
             runtime: Runtime::new(directory.join("lxc"), directory.join("logs"), tasks.clone()),
@@ -100,6 +108,7 @@ impl Instances {
             clock,
             locks: Locks::default(),
             endings: Endings::default(),
+            publishing,
         }
     }
 

@@ -101,9 +101,14 @@ impl Pool {
         self.place(staged, name)
     }
 
-    /// Copies a tree, of an instance or a snapshot in `pool`, to a new instance or snapshot in
-    /// this one. The snapshots of an instance are not copied with it.
-    pub(crate) fn copy(&self, pool: &Self, from: &TreeName, to: &TreeName) -> Result<Pending> {
+    /// Copies the tree of an instance or a snapshot to a new instance or snapshot. The snapshots of
+    /// an instance are not copied with it.
+    pub(crate) fn copy(&self, from: &TreeName, to: &TreeName) -> Result<Pending> {
+        self.copy_from(self, from, to)
+    }
+
+    /// The same with a tree of any pool.
+    pub(crate) fn copy_from(&self, pool: &Self, from: &TreeName, to: &TreeName) -> Result<Pending> {
         self.check_free(to)?;
         let record = Record::read(&pool.tree(from)?)?;
         let staged = match &record.shared {

@@ -17,10 +17,12 @@ mod entry;
 mod files;
 pub(crate) mod idmap;
 mod make;
+mod measure;
 mod mounted;
 mod name;
 mod overlay;
 pub(crate) mod pack;
+mod parts;
 mod pending;
 mod record;
 mod recover;
@@ -28,7 +30,9 @@ mod remove;
 mod rename;
 mod shared;
 mod shift;
+pub(crate) mod squash;
 mod staging;
+mod stubmeta;
 mod subids;
 pub(crate) mod unpack;
 mod usage;
@@ -42,13 +46,14 @@ use std::{
 };
 
 pub(crate) use files::{Attributes, Content, Owner, Root, Templates, Write};
+pub(crate) use measure::measure;
 pub(crate) use mounted::Mounted;
 pub(crate) use name::{SharedKey, TreeName};
 pub(crate) use pending::Pending;
 pub(crate) use recover::Recovered;
 pub(crate) use subids::host_map;
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 
 /// Directories of a pool that are its own.
 const SHARED: &str = "images";
@@ -76,17 +81,25 @@ struct Inner {
 }
 
 impl Pool {
-    /// The pool at `source`. `state` is the daemon's directory: what lies between the two is
+    /// Opens the pool at `source`. `state` is the daemon's directory: what lies between the two is
     /// opened for passage when the first container comes, and `state/containers/NAME` leads to
     /// its tree, as with LXD. Nothing is made before it is needed.
-    pub(crate) fn new(state: &Path, source: &Path) -> Self {
-        Self(Arc::new(Inner {
+    ///
+    /// # Errors
+    ///
+    /// When there is no such directory.
+    pub(crate) fn open(state: &Path, source: &Path) -> Result<Self> {
+        if !source.is_dir() {
+            let text = format!("Source path '{}' doesn't exist", source.display());
+            return Err(Error::failed(text));
+        }
+        Ok(Self(Arc::new(Inner {
             state: state.to_owned(),
             source: source.to_owned(),
             overlays: OnceLock::new(),
             mounts: mounted::Mounts::default(),
             users: shared::Users::default(),
-        }))
+        })))
     }
 
     /// Whether there is a tree of this name.

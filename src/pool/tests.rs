@@ -34,7 +34,9 @@ impl Trial {
 
     /// The same pool, as another daemon has it.
     fn open(home: &TempDir) -> Pool {
-        Pool::new(home.path(), &home.path().join("storage-pools/default"))
+        let source = home.path().join("storage-pools/default");
+        fs::create_dir_all(&source).unwrap();
+        Pool::open(home.path(), &source).unwrap()
     }
 
     fn path(&self, inside: &str) -> PathBuf {
@@ -246,7 +248,7 @@ fn snapshots_keep_what_was_and_give_it_back() {
     rustix::fs::renameat(mounted.rootfs(), "old", mounted.rootfs(), "moved").unwrap();
     drop(mounted);
     let snapshot = c1.snapshot("s0").unwrap();
-    let made = trial.pool.copy(&trial.pool, &c1, &snapshot);
+    let made = trial.pool.copy(&c1, &snapshot);
     made.unwrap().finish().unwrap();
     trial.write(&c1, "new", "2");
     trial.write(&c1, "moved/file", "2");
@@ -266,7 +268,7 @@ fn snapshots_keep_what_was_and_give_it_back() {
     trial.pool.restore(&snapshot).unwrap();
     was(&c1);
     let c2 = name("c2");
-    let made = trial.pool.copy(&trial.pool, &snapshot, &c2);
+    let made = trial.pool.copy(&snapshot, &c2);
     made.unwrap().finish().unwrap();
     was(&c2);
     trial.write(&c2, "etc/hostname", "c2");
@@ -348,7 +350,7 @@ fn shared_trees_stay_as_long_as_anything_lies_on_them() {
     let trial = Trial::new();
     let c1 = trial.container("c1");
     let snapshot = c1.snapshot("s0").unwrap();
-    let made = trial.pool.copy(&trial.pool, &c1, &snapshot);
+    let made = trial.pool.copy(&c1, &snapshot);
     made.unwrap().finish().unwrap();
     let remove = || trial.pool.remove_unused_shared(&|_| false).unwrap();
     assert_eq!(remove(), []);
@@ -418,7 +420,8 @@ fn a_running_containers_mount_outlives_the_daemon() {
 fn names_that_the_kernel_would_take_apart_are_fine() {
     let home = tempfile::tempdir().unwrap();
     let source = home.path().join("a:b,c\\d e");
-    let pool = Pool::new(home.path(), &source);
+    fs::create_dir(&source).unwrap();
+    let pool = Pool::open(home.path(), &source).unwrap();
     let c1 = name("c1");
     let made = pool.create_from_image(&c1, &key(shifted()), unpack);
     made.unwrap().finish().unwrap();

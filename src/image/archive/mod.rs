@@ -3,6 +3,7 @@
 
 mod attributes;
 mod decode;
+mod encode;
 mod extended;
 mod header;
 mod input;
@@ -15,8 +16,9 @@ mod squashfs;
 mod tar;
 mod top;
 
-pub(crate) use attributes::{Attributes, Modified};
+pub(crate) use attributes::{Attributes, Modified, Xattr};
 pub(crate) use decode::decoder;
+pub(crate) use encode::{Encoder, Job, Workers};
 pub(crate) use header::{Kind, Special};
 pub(crate) use inspect::{Limits, inspect_metadata, inspect_unified};
 pub(crate) use qcow2::{Disk, check_root};

@@ -9,7 +9,7 @@ pub(in crate::pool) mod tests;
 
 mod archive;
 mod budget;
-mod disk;
+pub(in crate::pool) mod disk;
 mod feed;
 mod meta;
 mod place;
