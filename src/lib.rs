@@ -10,7 +10,7 @@
 //!
 //! | layer | rooms | what they are |
 //! |---|---|---|
-//! | L0 | `error` `clock` `config` `api` `image` | values and rules: no runtime, no sockets, no SQL |
+//! | L0 | `error` `clock` `config` `api` `image` `template` | values and rules: no runtime, no sockets, no SQL |
 //! | L1 | `tasks` `db` `store` `pool` `runtime` | one outside thing each: spawned work, the database, image files, instance trees, containers |
 //! | L2 | `operations` `access` `settings` `images` `instances` | what lximaged does; knows no HTTP |
 //! | L3 | `http` | parse, call, render |
@@ -43,6 +43,7 @@ mod runtime;
 mod settings;
 mod store;
 mod tasks;
+mod template;
 mod trust;
 
 /// Runs what the command line names. Returns the process's exit status.

@@ -253,7 +253,8 @@ impl Population {
         let Some(limit) = config::project::limit(&project.config, name) else {
             return Ok(());
         };
-        let mut total = self.bytes_of_images(name);
+        // LXD: images have a budget of their own, up to the same limit.
+        let mut total = 0_u64;
         for instance in &self.instances {
             total = total.saturating_add(self.share(instance, name)?);
         }

@@ -121,12 +121,6 @@ statements! {
     ATTACH_PROFILE: 3 = "
         INSERT INTO instance_profiles (instance_id, profile_id, position)
         VALUES ($1, $2, $3)";
-    NAMES: 0 = "
-        SELECT projects.name, instances.name, instances.type, storage_pools.name
-        FROM instances
-        JOIN projects ON projects.id = instances.project_id
-        JOIN storage_pools ON storage_pools.id = instances.storage_pool_id
-        ORDER BY projects.name, instances.name";
     PROFILE_USERS: 0 = "
         SELECT instance_profiles.profile_id, projects.name, instances.name
         FROM instance_profiles
@@ -296,32 +290,6 @@ pub(crate) async fn set_profiles(
         ATTACH_PROFILE.run(session, args).await?;
     }
     Ok(())
-}
-
-/// Where an instance is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// Its project.
-    pub(crate) project: String,
-    /// Its name.
-    pub(crate) name: String,
-    /// Container or virtual machine.
-    pub(crate) kind: ImageType,
-    /// Its storage pool.
-    pub(crate) pool: String,
-}
-
-/// Every instance there is, by project and name.
-pub(crate) async fn places(session: &mut Session) -> Result<Vec<Place>> {
-    let read = |row: &SqliteRow| {
-        Ok(Place {
-            project: column(row, 0)?,
-            name: column(row, 1)?,
-            kind: kind(row, 2)?,
-            pool: column(row, 3)?,
-        })
-    };
-    NAMES.all(session, [], read).await
 }
 
 /// For each profile in use, the project and name of every instance that uses it.

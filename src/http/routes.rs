@@ -107,11 +107,11 @@ routes! {
     POST "/1.0/storage-pools/{name}/volumes" Project v1::volumes::create;
     GET "/1.0/storage-pools/{name}/volumes/{type}" Project v1::volumes::list_kind;
     POST "/1.0/storage-pools/{name}/volumes/{type}" Project v1::volumes::create;
-    GET "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::volume;
-    PUT "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::volume;
-    PATCH "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::volume;
-    POST "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::volume;
-    DELETE "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::volume;
+    GET "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::get;
+    PUT "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::change;
+    PATCH "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::change;
+    POST "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::rename;
+    DELETE "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::delete;
 
     GET "/1.0/resources" Trusted v1::machine::resources;
     GET "/1.0/networks" Project v1::networks::list;

@@ -15,6 +15,7 @@ mod locks;
 mod names;
 mod networks;
 mod pools;
+mod profile_users;
 mod profiles;
 mod progress;
 mod publish;
@@ -31,6 +32,7 @@ mod status;
 mod trees;
 mod unpack;
 mod volatile;
+mod volumes;
 
 pub(crate) use change::Change;
 pub(crate) use instance::{Config, Instance};
@@ -44,6 +46,7 @@ pub(crate) use resources::resources;
 pub(crate) use status::Status;
 pub(crate) use trees::Trees;
 pub(crate) use volatile::APPLY_TEMPLATE;
+pub(crate) use volumes::volume_url;
 
 /// A snapshot as the services work with it.
 pub(crate) type Snapshot = crate::db::snapshots::SnapshotRow;

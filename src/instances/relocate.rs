@@ -7,12 +7,19 @@ use crate::{
         objects::{OperationObject, Requestor, Resources},
         requests::InstancePost,
     },
-    config,
-    db::{self, Transaction},
+    config::{self, expand},
+    db::{self, Transaction, profiles::Devices},
     error::{Context, Error, Kind, Result},
     operations::Spec,
-    pool::TreeName,
+    pool::{Pending, TreeName},
 };
+
+/// Where an instance goes.
+struct Place {
+    scope: Scope,
+    name: String,
+    pool: String,
+}
 
 impl Instances {
     /// Begins the operation that renames or moves an instance.
@@ -42,7 +49,12 @@ impl Instances {
         spec.description = "Renaming instance";
         spec.requestor = Some(caller.requestor.clone());
         let scope = self.scope(instance.project()).await?;
-        Ok(self.begin_move(spec, instance, to.name, scope))
+        let place = Place {
+            pool: instance.row.pool.clone(),
+            scope,
+            name: to.name,
+        };
+        Ok(self.begin_move(spec, instance, place))
     }
 
     async fn move_elsewhere(
@@ -55,10 +67,10 @@ impl Instances {
             let text = "Migration between servers is not implemented";
             return Err(Error::new(Kind::NotImplemented, text));
         }
-        if !to.pool.is_empty() && to.pool != instance.row.pool {
-            let text = "Moving instances between storage pools is not implemented";
-            return Err(Error::new(Kind::NotImplemented, text));
-        }
+        let pool = match to.pool.as_str() {
+            "" => instance.row.pool.clone(),
+            pool => pool.to_owned(),
+        };
         let project = match to.project.as_str() {
             "" => instance.project(),
             project => project,
@@ -80,68 +92,82 @@ impl Instances {
             requestor: Some(caller.requestor.clone()),
             ..Spec::default()
         };
-        Ok(self.begin_move(spec, instance, name, scope))
+        Ok(self.begin_move(spec, instance, Place { scope, name, pool }))
     }
 
-    fn begin_move(
-        &self,
-        spec: Spec,
-        instance: &Instance,
-        name: String,
-        scope: Scope,
-    ) -> OperationObject {
+    fn begin_move(&self, spec: Spec, instance: &Instance, to: Place) -> OperationObject {
         let (this, instance) = (self.clone(), instance.clone());
         self.operations.task(spec, move |_| async move {
-            this.move_now(&instance, &name, &scope).await
+            let from = (instance.project(), instance.name());
+            let there = (to.scope.project.name.as_str(), to.name.as_str());
+            // Two that trade names would wait for each other otherwise.
+            let (first, second) = (from.min(there), from.max(there));
+            let _first = this.locks.hold(first.0, first.1, "rename").await;
+            let _second = match first == second {
+                true => None,
+                false => Some(this.locks.hold(second.0, second.1, "rename").await),
+            };
+            this.move_held(&instance, &to).await
         })
     }
 
-    async fn move_now(&self, instance: &Instance, name: &str, scope: &Scope) -> Result<()> {
-        let (project, target) = (instance.project(), scope.project.name.as_str());
-        // Two that trade names would wait for each other otherwise.
-        let mut places = [(project, instance.name()), (target, name)];
-        places.sort_unstable();
-        let _first = self.locks.hold(places[0].0, places[0].1, "rename").await;
-        let _second = match places[0] == places[1] {
-            true => None,
-            false => Some(self.locks.hold(places[1].0, places[1].1, "rename").await),
-        };
-        let instance = self.find(project, instance.name()).await?;
+    async fn move_held(&self, instance: &Instance, to: &Place) -> Result<()> {
+        let instance = self.find(instance.project(), instance.name()).await?;
         if self.status(&instance) != Status::Stopped {
             let text = "Renaming of running instance not allowed";
             return Err(Error::failed(text));
         }
-        let (pool, from) = self.tree(&instance).await?;
-        let to = TreeName::instance(instance.row.kind, target, name)?;
-        let moved = self
-            .tasks
-            .run_blocking(move || pool.rename(&from, &to))
-            .await?;
-        let written = self.write_moved(&instance, name, scope).await;
-        self.settle(vec![moved], written).await?;
-        let renamed = self.find(target, name).await?;
+        let moved = self.move_trees(&instance, to).await?;
+        let written = self.write_moved(&instance, to).await;
+        self.settle(moved, written).await?;
+        let renamed = self.find(&to.scope.project.name, &to.name).await?;
         let old = [("old_name", instance.name())];
         self.tell_instance("instance-renamed", &renamed, &old);
         Ok(())
     }
 
-    async fn write_moved(
-        &self,
-        instance: &Instance,
-        name: &str,
-        scope: &Scope,
-    ) -> Result<Transaction> {
+    /// Within a pool another name is enough; into another one everything is copied.
+    async fn move_trees(&self, instance: &Instance, to: &Place) -> Result<Vec<Pending>> {
+        let (pool, from) = self.tree(instance).await?;
+        let there = TreeName::instance(instance.row.kind, &to.scope.project.name, &to.name)?;
+        if to.pool == instance.row.pool {
+            let moving = move || Ok(vec![pool.rename(&from, &there)?]);
+            return self.tasks.run_blocking(moving).await;
+        }
+        let target = self.trees.pool(&to.pool).await?;
+        let snapshots = self.snapshots_of(instance).await?;
+        let moving = move || {
+            let mut moved = vec![target.copy(&pool, &from, &there)?];
+            for snapshot in &snapshots {
+                let (old, new) = (
+                    from.snapshot(&snapshot.name)?,
+                    there.snapshot(&snapshot.name)?,
+                );
+                moved.push(target.copy(&pool, &old, &new)?);
+            }
+            moved.push(pool.removal(&from)?);
+            Ok(moved)
+        };
+        self.tasks.run_blocking(moving).await
+    }
+
+    async fn write_moved(&self, instance: &Instance, to: &Place) -> Result<Transaction> {
+        let scope = &to.scope;
         let mut transaction = self.db.write().await?;
         let project = scope.check(&mut transaction).await?;
         let profiles =
             draft::named_profiles(&mut transaction, scope, &instance.profile_names()).await?;
         let mut row = instance.row.clone();
         row.project = project.id;
-        name.clone_into(&mut row.name);
+        row.name.clone_from(&to.name);
         // LXD: a trigger that is still to be applied stays.
         row.config
             .entry(APPLY_TEMPLATE.to_owned())
             .or_insert_with(|| "rename".to_owned());
+        if row.pool != to.pool {
+            row.pool.clone_from(&to.pool);
+            name_pool(&mut row.devices, instance, &to.pool);
+        }
         let moved = Instance::new(row, profiles);
         if project.id != instance.row.project {
             let population = Population::of(&mut transaction, project).await?;
@@ -157,6 +183,16 @@ impl Instances {
         change::write(&mut transaction, &moved).await?;
         Ok(transaction)
     }
+}
+
+/// Gives an instance a root disk of its own in another pool.
+fn name_pool(devices: &mut Devices, instance: &Instance, pool: &str) {
+    let Some((name, root)) = expand::root_disk(&instance.devices) else {
+        return;
+    };
+    let mut root = root.clone();
+    root.insert("pool".to_owned(), pool.to_owned());
+    devices.insert(name.to_owned(), root);
 }
 
 fn in_use(name: &str) -> Error {

@@ -5,6 +5,7 @@ use crate::{
     api::objects::{OperationObject, Requestor},
     db::{self, Transaction, snapshots},
     error::{Error, Result},
+    image::ImageType,
     operations::Spec,
 };
 
@@ -39,7 +40,11 @@ impl Instances {
     pub(super) async fn delete_held(&self, instance: &Instance) -> Result<()> {
         let instance = self.find(instance.project(), instance.name()).await?;
         if instance.has_flag("security.protection.delete") {
-            return Err(Error::failed("Instance is protected"));
+            let what = match instance.row.kind {
+                ImageType::Container => "Container",
+                ImageType::VirtualMachine => "Instance",
+            };
+            return Err(Error::failed(format!("{what} is protected")));
         }
         if self.status(&instance) != Status::Stopped {
             return Err(Error::failed("Instance is running"));

@@ -22,4 +22,4 @@ pub(crate) use network::Network;
 pub(crate) use operation::{Metadata, OperationObject, Resources};
 pub(crate) use project::{Profile, Project, ProjectState, ResourceUse};
 pub(crate) use server::{Cluster, Environment, Server, StorageDriver};
-pub(crate) use storage::{Inodes, Pool, PoolResources, Space};
+pub(crate) use storage::{Inodes, Pool, PoolResources, Space, StorageVolume};

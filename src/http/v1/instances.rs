@@ -3,9 +3,7 @@
 //! The same under `/1.0/containers` and `/1.0/virtual-machines`, where there are those of one
 //! type only.
 
-use serde::Serialize;
-
-use super::{Answer, Call, nothing};
+use super::{Answer, Call, nothing, passes};
 use crate::{
     api::{
         filter::Filter,
@@ -101,16 +99,6 @@ async fn full(call: &Call, found: &[Instance], filter: Option<&Filter>) -> Resul
         }
     }
     Answer::sync(&shown)
-}
-
-/// Filters look at objects as clients do.
-fn passes(object: &impl Serialize, filter: Option<&Filter>) -> Result<bool> {
-    let Some(filter) = filter else {
-        return Ok(true);
-    };
-    let seen = serde_json::to_value(object)
-        .map_err(|error| Error::internal("Failed to read the instance", error))?;
-    Ok(filter.passes(&seen))
 }
 
 /// Its URL, in the words of the path that was asked.
