@@ -51,7 +51,7 @@ impl Budget {
                 left.checked_sub(steps)
             });
         if spent.is_err() {
-            return Err(Failure::exhausted("The template takes too many steps."));
+            return Err(Failure::fatal("The template takes too many steps."));
         }
         Ok(())
     }
@@ -60,7 +60,7 @@ impl Budget {
     pub(super) fn pay_for_text(&self, bytes: usize) -> Result<(), Failure> {
         if bytes > TEXT_MAX {
             let message = format!("The template makes more than {TEXT_MAX} bytes.");
-            return Err(Failure::exhausted(message));
+            return Err(Failure::fatal(message));
         }
         self.spend(bytes / BYTES_A_STEP)
     }
@@ -69,7 +69,7 @@ impl Budget {
     pub(super) fn pay_for_items(&self, items: usize) -> Result<(), Failure> {
         if items > LIST_MAX {
             let message = format!("The template makes a list of more than {LIST_MAX}.");
-            return Err(Failure::exhausted(message));
+            return Err(Failure::fatal(message));
         }
         self.spend(items / ITEMS_A_STEP)
     }
@@ -93,7 +93,7 @@ mod tests {
         let budget = Budget::full();
         budget.spend(usize::try_from(FUEL).unwrap() - 1).unwrap();
         budget.spend(1).unwrap();
-        assert!(budget.spend(1).unwrap_err().is_exhausted());
+        assert!(budget.spend(1).unwrap_err().is_fatal());
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl Machine {
         let definition = self.program.macros.get(number).ok_or_else(mixed_up)?;
         match self.expand(number, definition, scope, given) {
             Ok(written) => Ok(Value::from(written).escaped()),
-            Err(failure) if failure.is_exhausted() => Err(failure),
+            Err(failure) if failure.is_fatal() => Err(failure),
             Err(failure) => {
                 let failure = failure.or_at(&definition.mark).to_string();
                 Ok(Value::from(failure.as_str()).escaped())
@@ -153,7 +153,7 @@ impl Machine {
             let mut run = self.run();
             if run.calls >= CALLS_MAX {
                 let message = format!("More than {CALLS_MAX} macros call one another.");
-                return Err(Failure::exhausted(message));
+                return Err(Failure::fatal(message));
             }
             run.calls += 1;
             let depth = run.scopes.len();

@@ -137,10 +137,7 @@ fn compare(
 
 fn divisor(value: &Value) -> Result<i64, Failure> {
     match value.integer() {
-        0 => Err(Failure::execution(
-            None,
-            "runtime error: integer divide by zero",
-        )),
+        0 => Err(Failure::fatal("runtime error: integer divide by zero")),
         divisor => Ok(divisor),
     }
 }

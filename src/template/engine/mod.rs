@@ -99,7 +99,7 @@ impl Machine {
             Ok(rendered) => self.bounded(text::bare(&rendered)),
             Err(error) => {
                 let known = self.run().failure.take();
-                Err(known.unwrap_or_else(|| Failure::execution(None, error.to_string())))
+                Err(known.unwrap_or_else(|| Failure::fatal(error.to_string())))
             }
         }
     }
@@ -135,7 +135,7 @@ impl Machine {
         let mut run = self.run();
         run.written += bytes.len();
         if run.written > WRITTEN_MAX {
-            return Err(Failure::exhausted("The template writes too much."));
+            return Err(Failure::fatal("The template writes too much."));
         }
         Ok(text::armour(bytes).into())
     }
