@@ -12,6 +12,7 @@ impl Machine {
     /// The value of an expression, with the names of a scope.
     pub(super) fn value(&self, expression: &Expression, scope: usize) -> Result<Value, Failure> {
         self.budget.spend(1)?;
+        let _deeper = self.depth.enter(1)?;
         match expression {
             Expression::Literal(_, value) => Ok(value.clone()),
             Expression::Variable(variable) => self.variable(variable, scope),

@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 
 use super::{
     failure::Failure,
-    limits::{Budget, TEXT_MAX},
+    limits::{Budget, Depth, TEXT_MAX},
     program::{DOCUMENT, Program, Step},
     text,
     value::Value,
@@ -45,6 +45,7 @@ pub(super) fn run(
             names,
             now,
             budget: Budget::full(),
+            depth: Depth::default(),
             run: Mutex::default(),
             tera: Weak::clone(tera),
         });
@@ -73,6 +74,7 @@ struct Machine {
     names: BTreeMap<&'static str, Value>,
     now: OffsetDateTime,
     budget: Budget,
+    depth: Depth,
     /// Never held while something is evaluated or rendered: that comes back here.
     run: Mutex<Run>,
     tera: Weak<Tera>,

@@ -164,7 +164,7 @@ fn macros_know_the_scope_they_were_defined_in() {
         ),
         (
             "{% macro m(a) %}{{ a.x }}{% endmacro %}{{ m(\"s\") }}",
-            "[Error (where: execution) in <string> | Line 1 Col 41 near 'a'] Can't access a field by name on type string (variable a.x)",
+            "[Error (where: execution) in <string> | Line 1 Col 40 near 'a'] Can't access a field by name on type string (variable a.x)",
         ),
     ]);
 }
