@@ -33,7 +33,7 @@ use crate::{
         tls::{self, Identity},
     },
     images::Images,
-    instances::{Pools, Profiles},
+    instances::{Instances, Pools, Profiles, Publishing},
     operations::{Events, Operations},
     settings::{MoveListener, Settings},
     store::{self, Store},
@@ -113,9 +113,19 @@ async fn serve(options: Options) -> Result<()> {
     );
     images.recover().await?;
 
+    let instances = Instances::new(
+        db.clone(),
+        images.clone(),
+        (tasks.clone(), operations.clone()),
+        clock.clone(),
+        paths.directory.clone(),
+        Publishing::new(settings.clone()),
+    );
+    instances.recover().await?;
     let (listening, versioned) = (https.clone(), db.clone());
     let services = Arc::new(Services {
         images,
+        instances,
         projects: Projects::new(db.clone(), operations.clone()),
         profiles: Profiles::new(db.clone(), operations.clone()),
         pools: Pools::new(db.clone(), operations.clone(), paths.pools.clone()),

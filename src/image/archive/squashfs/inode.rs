@@ -5,7 +5,7 @@ use std::io;
 use super::{
     Squashfs, cursor::Cursor, directory::Directory, fields::Fields, file::File, malformed,
 };
-use crate::image::archive::header::Kind;
+use crate::image::archive::header::{Kind, Special};
 
 /// The number of a fragment that is none.
 const NO_FRAGMENT: u32 = u32::MAX;
@@ -16,7 +16,7 @@ pub(super) enum Inode {
     Directory(Directory),
     Regular(File),
     SymbolicLink,
-    Special,
+    Special(Special),
 }
 
 impl Inode {
@@ -36,7 +36,10 @@ impl Inode {
             8 => extended_directory(image, &mut cursor).map(Self::Directory),
             9 => extended_file(image, cursor).map(Self::Regular),
             3 | 10 => Ok(Self::SymbolicLink),
-            4..=7 | 11..=14 => Ok(Self::Special),
+            4 | 11 => Ok(Self::Special(Special::BlockDevice)),
+            5 | 12 => Ok(Self::Special(Special::CharacterDevice)),
+            6 | 13 => Ok(Self::Special(Special::Fifo)),
+            7 | 14 => Ok(Self::Special(Special::Socket)),
             _ => Err(malformed("unknown type of inode")),
         }
     }
@@ -47,7 +50,7 @@ impl Inode {
             Self::Directory(_) => Kind::Directory,
             Self::Regular(_) => Kind::Regular,
             Self::SymbolicLink => Kind::SymbolicLink,
-            Self::Special => Kind::Special,
+            Self::Special(special) => Kind::Special(*special),
         }
     }
 }
