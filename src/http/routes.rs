@@ -164,6 +164,15 @@ routes! {
     PATCH "/1.0/instances/{name}" Project v1::instances::patch;
     POST "/1.0/instances/{name}" Project v1::instances::relocate;
     DELETE "/1.0/instances/{name}" Project v1::instances::delete;
+    GET "/1.0/instances/{name}/state" Project v1::instance_state::get;
+    PUT "/1.0/instances/{name}/state" Project v1::instance_state::put;
+    POST "/1.0/instances/{name}/exec" Project v1::instance_state::exec;
+    GET "/1.0/instances/{name}/console" Project v1::instance_state::console_log;
+    POST "/1.0/instances/{name}/console" Project v1::instance_state::console;
+    DELETE "/1.0/instances/{name}/console" Project v1::instance_state::clear_console_log;
+    GET "/1.0/instances/{name}/logs" Project v1::instance_state::logs;
+    GET "/1.0/instances/{name}/logs/{file}" Project v1::instance_state::log;
+    DELETE "/1.0/instances/{name}/logs/{file}" Project v1::instance_state::delete_log;
     GET "/1.0/instances/{name}/snapshots" Project v1::snapshots::list;
     POST "/1.0/instances/{name}/snapshots" Project v1::snapshots::create;
     GET "/1.0/instances/{name}/snapshots/{snapshot}" Project v1::snapshots::get;

@@ -7,11 +7,15 @@
 
 mod change;
 mod check;
+mod console;
 mod copy;
 mod create;
 mod draft;
+mod endings;
+mod exec;
 mod instance;
 mod locks;
+mod logs;
 mod names;
 mod networks;
 mod pools;
@@ -27,8 +31,12 @@ mod resources;
 mod restore;
 mod snapshot;
 mod source;
+mod spec;
+mod start;
 mod startup;
+mod state;
 mod status;
+mod streams;
 mod trees;
 mod unpack;
 mod volatile;
@@ -53,12 +61,15 @@ pub(crate) type Snapshot = crate::db::snapshots::SnapshotRow;
 
 use std::path::PathBuf;
 
+use endings::Endings;
+
 use crate::{
     api::{Timestamp, objects::Requestor},
     clock::Clock,
     db::Db,
     images::Images,
     operations::{Operations, happened},
+    runtime::Runtime,
     tasks::Tasks,
 };
 
@@ -72,6 +83,8 @@ pub(crate) struct Instances {
     clock: Clock,
     locks: Locks,
     trees: Trees,
+    runtime: Runtime,
+    endings: Endings,
     publishing: Publishing,
 }
 
@@ -86,6 +99,7 @@ impl Instances {
         publishing: Publishing,
     ) -> Self {
         Self {
+            runtime: Runtime::new(directory.join("lxc"), directory.join("logs"), tasks.clone()),
             trees: Trees::new(db.clone(), directory),
             db,
             images,
@@ -93,6 +107,7 @@ impl Instances {
             operations,
             clock,
             locks: Locks::default(),
+            endings: Endings::default(),
             publishing,
         }
     }

@@ -35,7 +35,7 @@ impl Trial {
     /// The same pool, as another daemon has it.
     fn open(home: &TempDir) -> Pool {
         let source = home.path().join("storage-pools/default");
-        fs::create_dir_all(&source).unwrap();
+        super::disk::private_directory(&source).unwrap();
         Pool::open(home.path(), &source).unwrap()
     }
 
@@ -279,9 +279,7 @@ fn snapshots_keep_what_was_and_give_it_back() {
 fn an_instance_is_renamed_with_its_snapshots() {
     let trial = Trial::new();
     let (c1, c2) = (trial.container("c1"), name("c2"));
-    let made = trial
-        .pool
-        .copy(&trial.pool, &c1, &c1.snapshot("s0").unwrap());
+    let made = trial.pool.copy(&c1, &c1.snapshot("s0").unwrap());
     made.unwrap().finish().unwrap();
     let in_use = trial.pool.mount(&c1).unwrap();
     trial.pool.rename(&c1, &c2).unwrap().finish().unwrap();
@@ -317,9 +315,7 @@ fn the_next_start_ends_a_rename() {
 fn a_removal_takes_the_snapshots_too_and_only_after_the_row() {
     let trial = Trial::new();
     let c1 = trial.container("c1");
-    let made = trial
-        .pool
-        .copy(&trial.pool, &c1, &c1.snapshot("s0").unwrap());
+    let made = trial.pool.copy(&c1, &c1.snapshot("s0").unwrap());
     made.unwrap().finish().unwrap();
     drop(trial.pool.removal(&c1).unwrap());
     assert!(trial.pool.exists(&c1));

@@ -359,12 +359,13 @@ fn a_racing_owner_leads_nobody_out() {
 /// An instance without an image.
 fn instance() -> (TempDir, Pool, TreeName, PathBuf) {
     let home = tempfile::tempdir().unwrap();
-    let pool = Pool::open(home.path(), home.path()).unwrap();
+    let source = home.path().join("pool");
+    fs::create_dir(&source).unwrap();
+    let pool = Pool::open(home.path(), &source).unwrap();
     let name = TreeName::instance(ImageType::Container, "default", "c1").unwrap();
     let made = pool.create_empty(&name, IdMap::IDENTITY).unwrap();
     made.finish().unwrap();
-    // The pool is at the same place as the link to the tree would be.
-    let tree = home.path().join("containers/c1");
+    let tree = source.join("containers/c1");
     (home, pool, name, tree)
 }
 
