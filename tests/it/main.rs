@@ -64,3 +64,4 @@ mod show;
 mod trust;
 mod untrusted;
 mod uploads;
+mod upstream_faults;
