@@ -23,7 +23,7 @@ use crate::{
     image::{Fingerprint, Layout, Part},
     operations::Operation,
     remote::{
-        Asked, Freshness, LxdServer, Meter, RemoteImage, Sink, StreamServer,
+        Asked, Freshness, LxdServer, Meter, RemoteImage, Sink, StreamServer, mismatch,
         simplestreams::{Bases, Listed},
     },
 };
@@ -68,6 +68,13 @@ enum Found {
 }
 
 impl Found {
+    fn address(&self) -> String {
+        match self {
+            Self::Lxd(server, _) => server.address(),
+            Self::Stream(server, _) => server.address(),
+        }
+    }
+
     fn image(&self) -> &RemoteImage {
         match self {
             Self::Lxd(_, image) => image,
@@ -295,9 +302,7 @@ impl Images {
         let (received, _) = intake.finish().await?;
         if *received.fingerprint() != image.fingerprint {
             let (got, expected) = (received.fingerprint().as_str(), image.fingerprint.as_str());
-            return Err(Error::failed(format!(
-                "Image fingerprint doesn't match. Got {got} expected {expected}"
-            )));
+            return Err(mismatch(got, expected, &found.address()));
         }
         let staged = self.tasks.run_blocking(move || received.sync()).await?;
         Ok(staged.into())

@@ -476,6 +476,11 @@ impl StreamServer {
         })
     }
 
+    /// Where it is.
+    pub(crate) fn address(&self) -> String {
+        shown(&self.base)
+    }
+
     /// Whether a root file that may be here would spare most of a download.
     pub(crate) fn has_deltas(listed: &Listed) -> bool {
         !listed.entry.deltas.is_empty()

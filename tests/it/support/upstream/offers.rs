@@ -45,18 +45,22 @@ const SERIAL: &str = "20240101_0000";
 impl Protocol {
     /// Puts a unified image up at a server, called `a`.
     pub(crate) fn offer(self, upstream: &Upstream, marker: &str) -> Offer {
-        let bytes = images::container_of_size(marker, 16 << 10);
+        self.put(upstream, &images::container_of_size(marker, 16 << 10))
+    }
+
+    /// Puts this unified image up at a server, called `a`.
+    pub(crate) fn put(self, upstream: &Upstream, bytes: &[u8]) -> Offer {
         match self {
             Self::Streams => {
                 let mut tree = Tree::new(upstream);
                 let ftype = "lxd_combined.tar.gz";
                 tree.product("a", &json!({}))
-                    .version("a", SERIAL, &[(ftype, &bytes)])
+                    .version("a", SERIAL, &[(ftype, bytes)])
                     .publish();
-                of_streams(upstream, ftype, fingerprint(&[&bytes]), bytes)
+                of_streams(upstream, ftype, fingerprint(&[bytes]), bytes.to_vec())
             }
-            Self::Lxd => of_lxd(upstream, "container", &bytes, None),
-            Self::Url => of_url(upstream, &bytes),
+            Self::Lxd => of_lxd(upstream, "container", bytes, None),
+            Self::Url => of_url(upstream, bytes),
         }
     }
 

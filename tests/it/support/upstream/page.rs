@@ -9,9 +9,9 @@ use crate::support::fingerprint;
 /// What a server says at a path.
 #[derive(Debug, Clone)]
 pub(crate) struct Page {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Arc<[u8]>,
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Arc<[u8]>,
 }
 
 impl Page {
@@ -53,6 +53,17 @@ impl Page {
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The same with another text for one, wherever it stands.
+    pub(crate) fn replaced(&self, old: &str, new: &str) -> Self {
+        let body = &self.body;
+        let replaced = std::str::from_utf8(body).map(|text| text.replace(old, new));
+        let page = Self::file(replaced.map_or_else(|_| body.to_vec(), String::into_bytes));
+        let headers = self.headers.iter().filter(|(name, _)| name != "ETag");
+        headers.fold(page, |page, (name, value)| {
+            page.header(name, &value.replace(old, new))
+        })
     }
 
     pub(super) fn value(&self, name: &str) -> Option<&str> {
