@@ -65,3 +65,4 @@ mod trust;
 mod untrusted;
 mod uploads;
 mod upstream_faults;
+mod upstream_trust;
