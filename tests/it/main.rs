@@ -61,6 +61,7 @@ mod secrets;
 mod server;
 mod server_certificate;
 mod show;
+mod streams;
 mod trust;
 mod untrusted;
 mod uploads;

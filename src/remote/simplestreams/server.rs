@@ -222,7 +222,7 @@ impl Streams {
             .context(INDEX_FAILED)?;
         let mut documents = Vec::new();
         for path in paths(&list) {
-            let url = below(base, &path)?;
+            let url = below(base, &path).context(PRODUCTS_FAILED)?;
             let document = look.document(&url, MAX_PRODUCTS_BYTES).await;
             documents.push(document.context(PRODUCTS_FAILED)?);
         }
