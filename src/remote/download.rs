@@ -33,7 +33,7 @@ const PROGRESS_BYTES: u64 = 64 * 1024;
 const MIN_BYTES_PER_SECOND: u64 = 1024;
 
 /// The longest file whose length nobody has told.
-const MAX_UNKNOWN_BYTES: u64 = 64 * 1024 * 1024 * 1024;
+pub(super) const MAX_UNKNOWN_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
 /// Where downloaded bytes go.
 pub(crate) trait Sink: Send {
