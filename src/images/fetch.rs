@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How often somebody else may get in the way.
-const ROUNDS: usize = 5;
+pub(super) const ROUNDS: usize = 5;
 
 /// An image to be fetched from another server.
 #[derive(Debug)]
@@ -230,7 +230,7 @@ impl Images {
     }
 
     /// Room for an image whose size is known.
-    async fn claim_for(&self, scope: &Scope, size_bytes: u64) -> Result<Option<Claim>> {
+    pub(super) async fn claim_for(&self, scope: &Scope, size_bytes: u64) -> Result<Option<Claim>> {
         let Some(mut claim) = self.claim(scope).await? else {
             return Ok(None);
         };
@@ -331,7 +331,7 @@ impl Found {
 }
 
 /// Whether a failure is only that somebody else was faster.
-fn is_race(error: &Error) -> bool {
+pub(super) fn is_race(error: &Error) -> bool {
     matches!(error.kind(), Kind::Conflict) || error.message() == super::admit::GONE
 }
 

@@ -39,6 +39,9 @@ fn unreachable(protocol: Protocol, url: &str, why: &str) -> String {
 
 #[test]
 fn a_server_that_is_not_who_it_should_be_is_refused_and_asked_nothing() {
+    if !beyond_lxd("it takes any certificate of an authority it knows for the one that was named") {
+        return;
+    }
     let daemon = daemon();
     let (trusted, other) = (authority(), Authority::new("somebody else"));
     let unknown = "x509: certificate signed by unknown authority";
@@ -72,9 +75,7 @@ fn a_server_that_is_not_who_it_should_be_is_refused_and_asked_nothing() {
             let offer = protocol.offer(&upstream, "a");
             let source = merged(offer.source, &json!({ "certificate": pin }));
             let said = refusal(&ask(&daemon, &source));
-            if beyond_lxd("it words some of them in another way") {
-                assert_eq!(said, unreachable(protocol, &upstream.url(), why));
-            }
+            assert_eq!(said, unreachable(protocol, &upstream.url(), why));
         }
         assert!(upstream.accepted() > 0 && upstream.seen().is_empty());
     }

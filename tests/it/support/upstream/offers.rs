@@ -116,7 +116,9 @@ pub(crate) fn of_lxd(upstream: &Upstream, kind: &str, image: &[u8], root: Option
     say(&described, &about);
     let file = format!("{described}/export");
     let page = match root {
-        None => Page::file(image).header("Content-Type", "application/octet-stream"),
+        None => Page::file(image)
+            .header("Content-Type", "application/octet-stream")
+            .header("Content-Disposition", "inline;filename=\"a.tar\""),
         Some(root) => {
             let name = match kind {
                 "container" => "rootfs",

@@ -55,6 +55,11 @@ impl Page {
         self
     }
 
+    /// The same without its headers.
+    pub(crate) fn without_headers(&self) -> Self {
+        Self::bare(&self.body)
+    }
+
     /// The same with another text for one, wherever it stands.
     pub(crate) fn replaced(&self, old: &str, new: &str) -> Self {
         let body = &self.body;
