@@ -273,11 +273,9 @@ impl Images {
             matches!(&found, Found::Stream(_, listed) if StreamServer::has_deltas(listed));
         if has_deltas {
             let bases = self.bases();
-            match self
-                .try_download(&found, &secret, Some(&bases), meter.clone())
-                .await
-            {
-                Err(error) if error.kind() != Kind::NotFound => {
+            let tried = self.try_download(&found, &secret, Some(&bases), meter.clone());
+            match tried.await {
+                Err(error) => {
                     tracing::warn!(%error, "fetching the whole file instead of a delta");
                 }
                 downloaded => return downloaded,

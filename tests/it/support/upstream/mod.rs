@@ -8,6 +8,7 @@ pub(crate) mod authority;
 mod connection;
 pub(crate) mod offers;
 pub(crate) mod page;
+pub(crate) mod proxy;
 pub(crate) mod sites;
 pub(crate) mod streams;
 
@@ -23,6 +24,7 @@ use std::{
 
 pub(crate) use authority::{Papers, authority};
 pub(crate) use page::{Act, Page};
+pub(crate) use proxy::Proxy;
 pub(crate) use sites::Site;
 
 /// A running server. Dropped, it is gone.
