@@ -71,3 +71,4 @@ mod untrusted;
 mod uploads;
 mod upstream_faults;
 mod upstream_trust;
+mod url_import;

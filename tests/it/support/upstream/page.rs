@@ -55,6 +55,11 @@ impl Page {
         self
     }
 
+    /// The same under another status.
+    pub(crate) fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
     /// The same without its headers.
     pub(crate) fn without_headers(&self) -> Self {
         Self::bare(&self.body)
