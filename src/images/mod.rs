@@ -10,6 +10,7 @@ mod alias;
 mod budget;
 mod copy;
 mod draft;
+mod direct;
 mod edit;
 mod export;
 mod fetch;
