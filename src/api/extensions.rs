@@ -49,6 +49,7 @@ pub(crate) const EXTENSIONS: &[&str] = &[
     "usedby_consistency",
     "projects_limits_disk",
     "projects_limits_instances",
+    "instance_bulk_state_change",
     "instance_pool_move",
     "projects_compression",
     "projects_images_remote_cache_expiry",

@@ -5,6 +5,7 @@
 //! the next start. [`instance`] says what an instance and its profiles come to, [`query`] what there is,
 //! and [`locks`] keep those who change one instance apart.
 
+mod bulk;
 mod change;
 mod check;
 mod console;
@@ -37,6 +38,7 @@ mod start;
 mod startup;
 mod state;
 mod status;
+mod still;
 mod streams;
 mod trees;
 mod unpack;
