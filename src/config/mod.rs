@@ -19,4 +19,4 @@ pub(crate) mod project;
 mod check;
 mod volatile;
 
-pub(crate) use check::truth;
+pub(crate) use check::{parse_size, truth};

@@ -122,6 +122,7 @@ async fn serve(options: Options) -> Result<()> {
         Publishing::new(settings.clone()),
     );
     instances.recover().await?;
+    instances.resume().await?;
     let (listening, versioned) = (https.clone(), db.clone());
     let services = Arc::new(Services {
         images,
@@ -179,7 +180,8 @@ async fn open_database(paths: &Paths) -> Result<Db> {
     let directory = paths.database.parent().unwrap_or(&paths.directory);
     store::private_directory(directory)?;
     let db = Db::open(&paths.database).await?;
-    store::private_directory(&paths.pools)?;
+    // Containers' roots pass through it, and see no names.
+    store::directory(&paths.pools, 0o711)?;
     let mut transaction = db.write().await?;
     Pools::ensure_default(&mut transaction, &paths.pools).await?;
     let project = Projects::ensure_default(&mut transaction).await?;

@@ -18,6 +18,7 @@ pub(crate) mod server;
 pub(crate) mod tls;
 mod unread;
 mod v1;
+mod websocket;
 
 pub(crate) use dispatch::router;
 pub(crate) use lasting::{Lasting, Version};

@@ -168,6 +168,15 @@ routes! {
     HEAD "/1.0/instances/{name}/files" Project v1::instance_files::get;
     POST "/1.0/instances/{name}/files" Project v1::instance_files::post;
     DELETE "/1.0/instances/{name}/files" Project v1::instance_files::delete;
+    GET "/1.0/instances/{name}/state" Project v1::instance_state::get;
+    PUT "/1.0/instances/{name}/state" Project v1::instance_state::put;
+    POST "/1.0/instances/{name}/exec" Project v1::instance_state::exec;
+    GET "/1.0/instances/{name}/console" Project v1::instance_state::console_log;
+    POST "/1.0/instances/{name}/console" Project v1::instance_state::console;
+    DELETE "/1.0/instances/{name}/console" Project v1::instance_state::clear_console_log;
+    GET "/1.0/instances/{name}/logs" Project v1::instance_state::logs;
+    GET "/1.0/instances/{name}/logs/{file}" Project v1::instance_state::log;
+    DELETE "/1.0/instances/{name}/logs/{file}" Project v1::instance_state::delete_log;
     GET "/1.0/instances/{name}/snapshots" Project v1::snapshots::list;
     POST "/1.0/instances/{name}/snapshots" Project v1::snapshots::create;
     GET "/1.0/instances/{name}/snapshots/{snapshot}" Project v1::snapshots::get;

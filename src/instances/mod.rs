@@ -7,12 +7,16 @@
 
 mod change;
 mod check;
+mod console;
 mod copy;
 mod create;
 mod draft;
+mod endings;
+mod exec;
 mod files;
 mod instance;
 mod locks;
+mod logs;
 mod names;
 mod networks;
 mod pools;
@@ -28,8 +32,12 @@ mod resources;
 mod restore;
 mod snapshot;
 mod source;
+mod spec;
+mod start;
 mod startup;
+mod state;
 mod status;
+mod streams;
 mod trees;
 mod unpack;
 mod volatile;
@@ -58,12 +66,15 @@ pub(crate) type Snapshot = crate::db::snapshots::SnapshotRow;
 
 use std::path::PathBuf;
 
+use endings::Endings;
+
 use crate::{
     api::{Timestamp, objects::Requestor},
     clock::Clock,
     db::Db,
     images::Images,
     operations::{Operations, happened},
+    runtime::Runtime,
     tasks::Tasks,
 };
 
@@ -77,6 +88,8 @@ pub(crate) struct Instances {
     clock: Clock,
     locks: Locks,
     trees: Trees,
+    runtime: Runtime,
+    endings: Endings,
     publishing: Publishing,
 }
 
@@ -91,6 +104,7 @@ impl Instances {
         publishing: Publishing,
     ) -> Self {
         Self {
+            runtime: Runtime::new(directory.join("lxc"), directory.join("logs"), tasks.clone()),
             trees: Trees::new(db.clone(), directory),
             db,
             images,
@@ -98,6 +112,7 @@ impl Instances {
             operations,
             clock,
             locks: Locks::default(),
+            endings: Endings::default(),
             publishing,
         }
     }

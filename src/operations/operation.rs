@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Events, Spec, Status};
+use super::{Doors, Events, Socket, Spec, Status};
 use crate::{
     api::objects::{Metadata, OperationObject, Requestor},
     clock::Clock,
@@ -25,6 +25,8 @@ use crate::{
 pub(crate) enum Class {
     /// Work that ends by itself.
     Task,
+    /// Work that talks with clients over websockets.
+    Websocket,
     /// A secret that waits to be used.
     Token,
 }
@@ -33,6 +35,7 @@ impl Class {
     fn name(self) -> &'static str {
         match self {
             Self::Task => "task",
+            Self::Websocket => "websocket",
             Self::Token => "token",
         }
     }
@@ -57,7 +60,8 @@ struct Entry {
     is_used: AtomicBool,
 }
 
-/// Guarded together, so that an event never shows half a change.
+/// Guarded together, so that an event never shows half a change, and told in the order of the
+/// changes.
 #[derive(Debug)]
 struct State {
     status: Status,
@@ -96,9 +100,36 @@ impl Operation {
         self.0.id
     }
 
-    /// Task or token.
+    /// Task, websocket or token.
     pub(crate) fn class(&self) -> Class {
         self.0.class
+    }
+
+    /// Lets a client that knows a secret in.
+    ///
+    /// # Errors
+    ///
+    /// LXD's texts when it has no websockets, or the secret is none of its.
+    pub(crate) fn enter(&self, secret: &str) -> Result<Socket> {
+        self.check(secret)?.enter(secret)
+    }
+
+    /// Whether a client with a secret may try to come in.
+    ///
+    /// # Errors
+    ///
+    /// LXD's texts when nobody may.
+    pub(crate) fn check(&self, secret: &str) -> Result<&Doors> {
+        let doors = self.0.spec.doors.as_ref();
+        let doors =
+            doors.ok_or_else(|| Error::failed("Only websocket operations can be connected"))?;
+        if self.status() != Status::Running {
+            return Err(Error::failed("Only running operations can be connected"));
+        }
+        if secret.is_empty() {
+            return Err(Error::failed("missing secret"));
+        }
+        Ok(doors)
     }
 
     /// The project it belongs to.
@@ -151,14 +182,24 @@ impl Operation {
 
     /// Replaces its metadata, and tells so.
     pub(crate) fn set_metadata(&self, metadata: Metadata) {
-        let object = {
-            let mut state = self.state();
-            state.metadata = Some(metadata);
-            state.updated_at = self.0.clock.now();
-            self.render(&state)
-        };
+        let mut state = self.state();
+        state.metadata = Some(metadata);
+        state.updated_at = self.0.clock.now();
+        self.announce(&state);
+    }
+
+    /// Tells what it is like. Done while the state is locked: nothing overtakes it.
+    fn announce(&self, state: &State) {
         let (project, owner) = (self.project(), self.requestor());
+        let object = self.render(state);
         self.0.events.operation(project, owner, &object);
+    }
+
+    /// Adds to its metadata, and tells so.
+    pub(crate) fn add_metadata(&self, more: Metadata) {
+        let mut metadata = self.metadata().unwrap_or_default();
+        metadata.extend(more);
+        self.set_metadata(metadata);
     }
 
     /// Tells how far it is, under a key that clients show.
@@ -199,20 +240,16 @@ impl Operation {
 
     /// Goes on to `next` and tells so; does nothing when that cannot follow.
     pub(super) fn advance(&self, next: Status, err: &str) {
-        let object = {
-            let mut state = self.state();
-            if next != Status::Pending && !state.status.leads_to(next) {
-                return;
-            }
-            state.status = next;
-            err.clone_into(&mut state.err);
-            if next.is_final() {
-                state.may_cancel = state.may_cancel && self.0.class == Class::Token;
-            }
-            self.render(&state)
-        };
-        let (project, owner) = (self.project(), self.requestor());
-        self.0.events.operation(project, owner, &object);
+        let mut state = self.state();
+        if next != Status::Pending && !state.status.leads_to(next) {
+            return;
+        }
+        state.status = next;
+        err.clone_into(&mut state.err);
+        if next.is_final() {
+            state.may_cancel = state.may_cancel && self.0.class == Class::Token;
+        }
+        self.announce(&state);
         self.0.status.send_replace(next);
     }
 

@@ -4,6 +4,7 @@ use std::{
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
     path::Path,
     process::{ExitStatus, Stdio},
+    sync::Arc,
 };
 
 use rustix::process::{Signal, pidfd_send_signal};
@@ -68,7 +69,8 @@ impl Runtime {
     ) -> Result<Attached> {
         let lxcpath = self.lxcpath();
         let mut words = words("lxc-attach", lxcpath, running.name());
-        words.extend(["-q", "-o", "/dev/null", "--clear-env"].map(str::to_owned));
+        words.extend(self.silence(running));
+        words.push("--clear-env".to_owned());
         for (name, value) in &exec.environment {
             words.extend(["-v".to_owned(), format!("{name}={value}")]);
         }
@@ -95,8 +97,17 @@ impl Runtime {
     pub(crate) fn console(&self, running: &Running, width: u16, height: u16) -> Result<Attached> {
         let mut words = words("lxc-console", self.lxcpath(), running.name());
         // No key is an escape: the client has one of its own.
-        words.extend(["-t", "0", "-e", "-1", "-q", "-o", "/dev/null"].map(str::to_owned));
+        words.extend(["-t", "0", "-e", "-1"].map(str::to_owned));
+        words.extend(self.silence(running));
         begin(&words, "/", Streams::Terminal(width, height))
+    }
+
+    /// What keeps liblxc's own words out of what a command says.
+    fn silence(&self, running: &Running) -> [String; 5] {
+        // Only with a file of its own does it say nothing on standard error.
+        let log = self.place(running.name()).join("attach.log");
+        let log = log.to_string_lossy().into_owned();
+        ["-q", "-o", &log, "-l", "ALERT"].map(str::to_owned)
     }
 }
 
@@ -105,7 +116,7 @@ impl Runtime {
 const ELSEWHERE: [&str; 3] = [
     "/bin/sh",
     "-c",
-    "cd -- \"$0\" 2>/dev/null || cd /; exec \"$@\"",
+    "cd -- \"$0\" 2>/dev/null || cd /; command -v \"$1\" >/dev/null || exit 127; exec \"$@\"",
 ];
 
 fn words(program: &str, lxcpath: &Path, name: &str) -> Vec<String> {
@@ -177,30 +188,62 @@ impl Attached {
         Ok(code(self.child.wait().await?))
     }
 
+    /// What acts on it while it is waited for.
+    pub(crate) fn control(&self) -> Control {
+        let program = self.child.id().and_then(|pid| i32::try_from(pid).ok());
+        Control {
+            program,
+            handle: program.and_then(processes::open).map(Arc::new),
+        }
+    }
+}
+
+/// What acts on a command from outside. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Control {
+    program: Option<i32>,
+    handle: Option<Arc<OwnedFd>>,
+}
+
+impl Control {
     /// Sends a signal to the command itself.
     pub(crate) fn signal(&self, number: i32) -> Result<()> {
         let Some(signal) = Signal::from_named_raw(number) else {
             return Err(Error::bad_request(format!("No such signal: {number}")));
         };
-        let Some(command) = self.command() else {
-            return Ok(());
+        self.command()
+            .map_or(Ok(()), |command| send(&command, signal))
+    }
+
+    /// Ends the command at once.
+    pub(crate) fn kill(&self) {
+        let command = self.command();
+        let ended = match (&command, &self.handle) {
+            (Some(command), _) => send(command, Signal::KILL),
+            (None, Some(program)) => send(program, Signal::KILL),
+            (None, None) => Ok(()),
         };
-        match pidfd_send_signal(command, signal) {
-            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-            Err(error) => Err(Error::from(std::io::Error::from(error))),
+        if let Err(error) = ended {
+            tracing::warn!(%error, "a command was not ended");
         }
     }
 
     /// A handle of the command: the child of liblxc's program that is in another namespace.
     fn command(&self) -> Option<OwnedFd> {
-        let parent = self.child.id()?;
         let here = std::fs::read_link("/proc/self/ns/pid").ok()?;
         let is_inside = |pid: &i32| {
             let namespace = std::fs::read_link(format!("/proc/{pid}/ns/pid"));
             namespace.is_ok_and(|namespace| namespace != here)
         };
-        let inside = processes::children(parent).into_iter().find(is_inside)?;
-        processes::open(inside)
+        let children = processes::children(self.program?);
+        processes::open(children.into_iter().find(is_inside)?)
+    }
+}
+
+fn send(process: &OwnedFd, signal: Signal) -> Result<()> {
+    match pidfd_send_signal(process, signal) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(error) => Err(Error::from(std::io::Error::from(error))),
     }
 }
 

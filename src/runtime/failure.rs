@@ -22,7 +22,7 @@ const EMPTY_WORDS: &[&str] = &[
     "Failed to receive",
 ];
 
-/// The errors at the end of a log, the first of the last ones first; none when it has none.
+/// The first errors of a run's log, of which the others follow; none when it has none.
 pub(super) fn reason(log: &Path) -> Option<String> {
     let text = tail(log)?;
     let reasons = reasons(&text);
@@ -48,8 +48,7 @@ fn reasons(log: &str) -> Vec<String> {
     } else {
         telling
     };
-    let skipped = chosen.len().saturating_sub(MAX_REASONS);
-    chosen.into_iter().skip(skipped).cloned().collect()
+    chosen.into_iter().take(MAX_REASONS).cloned().collect()
 }
 
 /// `PROGRAM NAME TIME ERROR PART - FILE:FUNCTION:LINE - MESSAGE`, without control characters.

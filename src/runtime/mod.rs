@@ -26,7 +26,7 @@ mod start;
 mod stop;
 mod usage;
 
-pub(crate) use attach::{Attached, Exec, Streams};
+pub(crate) use attach::{Attached, Control, Exec, Streams};
 pub(crate) use logs::LogKind;
 pub(crate) use network::{Address, Counters, Interface, Traffic};
 pub(crate) use pty::Terminal;

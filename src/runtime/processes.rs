@@ -81,7 +81,7 @@ pub(super) fn open_monitor(pid: i32, lxcpath: &Path, name: &str) -> Option<Owned
 }
 
 /// The children of a process.
-pub(super) fn children(pid: u32) -> Vec<i32> {
+pub(super) fn children(pid: i32) -> Vec<i32> {
     let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     let listed = listed.unwrap_or_default();
     listed

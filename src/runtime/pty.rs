@@ -11,7 +11,7 @@ use std::{
 use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
     pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt},
-    termios::{Winsize, tcsetwinsize},
+    termios::{OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, unix::AsyncFd};
 
@@ -48,6 +48,10 @@ fn open(width: u16, height: u16) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
     unlockpt(&ours)?;
     tcsetwinsize(&ours, size(width, height))?;
     let theirs = ioctl_tiocgptpeer(&ours, flags)?;
+    // The terminal inside echoes and edits; this one passes everything on.
+    let mut attributes = tcgetattr(&theirs)?;
+    attributes.make_raw();
+    tcsetattr(&theirs, OptionalActions::Now, &attributes)?;
     let mode = fcntl_getfl(&ours)?;
     fcntl_setfl(ours.as_fd(), mode | OFlags::NONBLOCK)?;
     Ok((ours, theirs))

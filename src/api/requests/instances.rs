@@ -176,3 +176,41 @@ go_struct! {
         live: bool,
     }
 }
+
+go_struct! {
+    /// `POST /1.0/instances/NAME/exec`.
+    pub(crate) struct api.InstanceExecPost {
+        /// The program and its arguments.
+        command: Vec<String>,
+        /// Whether clients connect before it begins.
+        wait_for_websocket as "wait-for-websocket": bool,
+        /// Whether it gets a terminal.
+        interactive: bool,
+        /// Variables.
+        environment: Option<Config>,
+        /// The terminal's width.
+        width: isize,
+        /// The terminal's height.
+        height: isize,
+        /// Whether what it writes is kept.
+        record_output as "record-output": bool,
+        /// The container's id of the user.
+        user: u32,
+        /// The container's id of the group.
+        group: u32,
+        /// Where it begins.
+        cwd: String,
+    }
+}
+
+go_struct! {
+    /// `POST /1.0/instances/NAME/console`.
+    pub(crate) struct api.InstanceConsolePost {
+        /// The terminal's width.
+        width: isize,
+        /// The terminal's height.
+        height: isize,
+        /// `console` or `vga`.
+        kind as "type": String,
+    }
+}

@@ -24,8 +24,9 @@ pub(crate) use images::{
     ImagesPost, ImagesPostSource,
 };
 pub(crate) use instances::{
-    InstancePost, InstancePostTarget, InstancePut, InstanceSnapshotPost, InstanceSnapshotPut,
-    InstanceSnapshotsPost, InstanceSource, InstanceStatePut, InstancesPost, InstancesPut,
+    InstanceConsolePost, InstanceExecPost, InstancePost, InstancePostTarget, InstancePut,
+    InstanceSnapshotPost, InstanceSnapshotPut, InstanceSnapshotsPost, InstanceSource,
+    InstanceStatePut, InstancesPost, InstancesPut,
 };
 pub(crate) use profiles::{ProfilePost, ProfilePut, ProfilesPost};
 pub(crate) use projects::{ProjectPost, ProjectPut, ProjectsPost};

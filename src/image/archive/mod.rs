@@ -12,7 +12,7 @@ mod qcow2;
 mod seen;
 mod sniff;
 mod sparse;
-mod squashfs;
+pub(crate) mod squashfs;
 mod tar;
 mod top;
 

@@ -39,7 +39,7 @@ type Pieces = Result<Vec<Piece>>;
 
 /// The archive as it is written.
 pub(super) struct Stream<'s, 'w> {
-    pub(super) sink: &'s mut (dyn Write + std::marker::Send),
+    pub(super) sink: &'s mut (dyn Write + Send),
     pub(super) watch: &'s Watch<'w>,
     pub(super) written_bytes: u64,
 }

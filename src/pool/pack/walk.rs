@@ -74,13 +74,8 @@ pub(super) struct Walk<S> {
     names: HashMap<(u64, u64), Arc<[u8]>>,
 }
 
-/// Somebody who takes batches; says whether to go on.
-pub(super) trait Send: FnMut(Batch) -> bool {}
-
-impl<S: FnMut(Batch) -> bool> Send for S {}
-
-impl<S: Send> Walk<S> {
-    /// A walk with this reader's owners.
+impl<S: FnMut(Batch) -> bool> Walk<S> {
+    /// A walk with this reader's owners. Whoever takes the batches says whether to go on.
     pub(super) fn new(reader: Reader, send: S) -> Self {
         Self {
             reader,

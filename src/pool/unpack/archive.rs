@@ -99,7 +99,10 @@ impl Archive<'_, '_> {
             Kind::Regular if entry.size_bytes <= SMALL_BYTES => {
                 self.budget.data(entry.size_bytes)?;
                 let data = tar.data(SMALL_BYTES).map_err(read)?;
-                tree.small(path, data.unwrap_or_default(), attributes)
+                let data = data.unwrap_or_default();
+                tree.small(path, attributes, data.len(), move |mut file| {
+                    std::io::Write::write_all(&mut file, &data)
+                })
             }
             Kind::Regular | Kind::Sparse => {
                 self.budget.length(entry.size_bytes)?;

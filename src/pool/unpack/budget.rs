@@ -1,6 +1,9 @@
 //! How much an image may still unpack to.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
 
 use super::Limits;
 use crate::{
@@ -13,6 +16,8 @@ use crate::{
 pub(super) struct Budget<'l> {
     limits: &'l Limits,
     watch: &'l Watch<'l>,
+    /// Bytes read of all files of the image.
+    total: &'l AtomicU64,
     deadline: Instant,
     most_bytes: u64,
     /// How many bytes of data came out.
@@ -23,7 +28,12 @@ pub(super) struct Budget<'l> {
 
 impl<'l> Budget<'l> {
     /// The limits for files of `size_bytes` together.
-    pub(super) fn new(limits: &'l Limits, watch: &'l Watch<'l>, size_bytes: u64) -> Self {
+    pub(super) fn new(
+        limits: &'l Limits,
+        watch: &'l Watch<'l>,
+        total: &'l AtomicU64,
+        size_bytes: u64,
+    ) -> Self {
         let seconds = size_bytes / limits.bytes_per_second.max(1);
         // A year, for files that no disk holds.
         let time = limits.time + Duration::from_secs(seconds.min(31_536_000));
@@ -31,6 +41,7 @@ impl<'l> Budget<'l> {
         Self {
             limits,
             watch,
+            total,
             deadline: Instant::now() + time,
             most_bytes: limits.bytes.max(by_ratio),
             bytes: 0,
@@ -64,6 +75,12 @@ impl<'l> Budget<'l> {
             )));
         }
         self.check()
+    }
+
+    /// More was read of the image.
+    pub(super) fn read(&self, bytes: u64) {
+        let before = self.total.fetch_add(bytes, Ordering::Relaxed);
+        (self.watch.progress)(before + bytes);
     }
 
     /// A file so long, holes and all.

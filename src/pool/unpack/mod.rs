@@ -13,11 +13,13 @@ pub(in crate::pool) mod disk;
 mod feed;
 mod meta;
 mod place;
+mod squashfs;
 mod tree;
 mod wording;
 mod writers;
 
 use std::{
+    collections::HashMap,
     fs::File,
     os::{fd::BorrowedFd, unix::fs::FileExt},
     sync::atomic::AtomicU64,
@@ -33,6 +35,7 @@ use self::{
     feed::{Feed, Source},
     meta::Meta,
     place::Part,
+    squashfs::Squashfs,
     tree::Tree,
     writers::Writers,
 };
@@ -118,7 +121,7 @@ pub(crate) fn unpack(
     watch: &Watch<'_>,
 ) -> Result<Unpacked> {
     let total = AtomicU64::new(0);
-    let mut budget = Budget::new(limits, watch, source.length()?);
+    let mut budget = Budget::new(limits, watch, &total, source.length()?);
     let mut meta = Meta::new(target);
     std::thread::scope(|scope| {
         let mut unpacking = Unpacking {
@@ -168,19 +171,28 @@ impl<'env> Unpacking<'_, '_, 'env> {
     fn file(&mut self, file: &'env File, part: Part, map: Option<IdMap>) -> Result<()> {
         let format = sniff(file)?;
         let mut tree = map.map(|map| self.tree(map)).transpose()?;
-        let mut archive = Archive {
-            part,
-            tree: tree.as_mut(),
-            meta: &mut *self.meta,
-            budget: &mut *self.budget,
-            seen: Seen::default(),
-        };
         match format {
-            Format::Squashfs => return Err(Error::failed("Unsupported compression")),
+            Format::Squashfs => Squashfs {
+                part,
+                tree: tree.as_mut(),
+                meta: &mut *self.meta,
+                budget: &mut *self.budget,
+                seen: Seen::default(),
+                names: HashMap::new(),
+                names_bytes: 0,
+            }
+            .run(file)?,
             Format::Qcow2 => return Err(Error::failed("Unsupported compression")),
             _ => {
                 let source = Source::new(file, self.watch, self.total);
-                archive.run(Feed::start(self.scope, format, source))?;
+                Archive {
+                    part,
+                    tree: tree.as_mut(),
+                    meta: &mut *self.meta,
+                    budget: &mut *self.budget,
+                    seen: Seen::default(),
+                }
+                .run(Feed::start(self.scope, format, source))?;
             }
         }
         tree.map_or(Ok(()), Tree::close)

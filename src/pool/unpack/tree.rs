@@ -12,7 +12,10 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use rustix::{
@@ -157,31 +160,57 @@ impl Tree {
         })
     }
 
-    /// A whole file, made by another thread.
+    /// A whole file, made by another thread, that holds so many bytes of memory until then.
     pub(super) fn small(
         &mut self,
         path: &[u8],
-        data: Vec<u8>,
         attributes: Attributes,
+        bytes: usize,
+        fill: impl FnOnce(&File) -> io::Result<()> + Send + 'static,
     ) -> Result<()> {
         let (parent, name) = self.spot(path)?;
         let (name, path) = (name.to_vec(), path.to_vec());
         let (map, umask) = (self.map, self.umask);
         self.writers.push(
-            data.len(),
+            bytes,
             Box::new(move || {
                 let make = || {
                     let shifted = Shifted::new(&attributes, map)?;
                     let mode = shifted.first_mode(umask);
-                    let file = create(&*parent, &name, mode)?;
-                    let mut rest = data.as_slice();
-                    while !rest.is_empty() {
-                        let count = rustix::io::write(&file, rest)?;
-                        rest = rest.get(count..).unwrap_or_default();
-                    }
+                    let file = File::from(create(&parent, &name, mode)?);
+                    fill(&file)?;
                     shifted.apply(&file, mode.is_some())
                 };
                 make().map_err(|error| wording::entry(&path, error))
+            }),
+        )
+    }
+
+    /// A long file, filled by several threads in pieces of at most so many bytes.
+    pub(super) fn shared(&mut self, path: &[u8], attributes: Attributes) -> Result<Shared> {
+        Ok(Shared(Arc::new(Output {
+            file: self.begin(path)?,
+            path: path.to_vec(),
+            attributes,
+            map: self.map,
+            pieces: AtomicUsize::new(1),
+        })))
+    }
+
+    /// Has another thread fill a piece of a long file.
+    pub(super) fn piece(
+        &mut self,
+        output: &Shared,
+        bytes: usize,
+        fill: impl FnOnce(&File) -> io::Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let output = Arc::clone(&output.0);
+        output.pieces.fetch_add(1, Ordering::Relaxed);
+        self.writers.push(
+            bytes,
+            Box::new(move || {
+                let filled = fill(&output.file).and_then(|()| output.done());
+                filled.map_err(|error| wording::entry(&output.path, error))
             }),
         )
     }
@@ -291,6 +320,39 @@ impl Tree {
         }
         self.pending.push((path.into(), attributes));
         Ok(())
+    }
+}
+
+/// A long file that several threads fill. Whoever is the last gives it its attributes.
+pub(super) struct Shared(Arc<Output>);
+
+impl Shared {
+    /// The file itself.
+    pub(super) fn file(&self) -> &File {
+        &self.0.file
+    }
+
+    /// No more pieces come.
+    pub(super) fn close(self) -> Result<()> {
+        let done = self.0.done();
+        done.map_err(|error| wording::entry(&self.0.path, error))
+    }
+}
+
+struct Output {
+    file: File,
+    path: Vec<u8>,
+    attributes: Attributes,
+    map: IdMap,
+    pieces: AtomicUsize,
+}
+
+impl Output {
+    fn done(&self) -> io::Result<()> {
+        if self.pieces.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return Ok(());
+        }
+        Shifted::new(&self.attributes, self.map)?.apply(&self.file, false)
     }
 }
 
