@@ -8,6 +8,7 @@ pub(super) mod images;
 pub(super) mod instance_state;
 pub(super) mod instances;
 pub(super) mod machine;
+pub(super) mod metadata;
 pub(super) mod networks;
 pub(super) mod operations;
 pub(super) mod profiles;
