@@ -164,6 +164,10 @@ routes! {
     PATCH "/1.0/instances/{name}" Project v1::instances::patch;
     POST "/1.0/instances/{name}" Project v1::instances::relocate;
     DELETE "/1.0/instances/{name}" Project v1::instances::delete;
+    GET "/1.0/instances/{name}/files" Project v1::instance_files::get;
+    HEAD "/1.0/instances/{name}/files" Project v1::instance_files::get;
+    POST "/1.0/instances/{name}/files" Project v1::instance_files::post;
+    DELETE "/1.0/instances/{name}/files" Project v1::instance_files::delete;
     GET "/1.0/instances/{name}/state" Project v1::instance_state::get;
     PUT "/1.0/instances/{name}/state" Project v1::instance_state::put;
     POST "/1.0/instances/{name}/exec" Project v1::instance_state::exec;

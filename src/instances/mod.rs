@@ -13,6 +13,7 @@ mod create;
 mod draft;
 mod endings;
 mod exec;
+mod files;
 mod instance;
 mod locks;
 mod logs;
@@ -46,6 +47,7 @@ mod volatile;
 mod volumes;
 
 pub(crate) use change::Change;
+pub(crate) use files::{Opened, Pulled, Push};
 pub(crate) use instance::{Config, Instance};
 pub(crate) use locks::{Held, Locks, Shared};
 pub(crate) use networks::{find_network, networks};
@@ -58,6 +60,9 @@ pub(crate) use status::Status;
 pub(crate) use trees::Trees;
 pub(crate) use volatile::APPLY_TEMPLATE;
 pub(crate) use volumes::volume_url;
+
+/// How files are read and written, for those who serve them.
+pub(crate) use crate::pool::{Attributes as FileAttributes, Content, Owner, Write};
 
 /// A snapshot as the services work with it.
 pub(crate) type Snapshot = crate::db::snapshots::SnapshotRow;

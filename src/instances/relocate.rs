@@ -137,13 +137,13 @@ impl Instances {
         let target = self.trees.pool(&to.pool).await?;
         let snapshots = self.snapshots_of(instance).await?;
         let moving = move || {
-            let mut moved = vec![target.copy(&pool, &from, &there)?];
+            let mut moved = vec![target.copy_from(&pool, &from, &there)?];
             for snapshot in &snapshots {
                 let (old, new) = (
                     from.snapshot(&snapshot.name)?,
                     there.snapshot(&snapshot.name)?,
                 );
-                moved.push(target.copy(&pool, &old, &new)?);
+                moved.push(target.copy_from(&pool, &old, &new)?);
             }
             moved.push(pool.removal(&from)?);
             Ok(moved)

@@ -122,9 +122,7 @@ impl Instances {
     async fn copy_to_snapshot(&self, instance: &Instance, name: &str) -> Result<Pending> {
         let (pool, from) = self.tree(instance).await?;
         let to = from.snapshot(name)?;
-        self.tasks
-            .run_blocking(move || pool.copy(&pool, &from, &to))
-            .await
+        self.tasks.run_blocking(move || pool.copy(&from, &to)).await
     }
 
     /// Writes the row of a snapshot whose tree is there.

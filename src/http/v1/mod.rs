@@ -5,6 +5,7 @@ pub(super) mod certificates;
 pub(super) mod cluster;
 pub(super) mod events;
 pub(super) mod images;
+pub(super) mod instance_files;
 pub(super) mod instance_state;
 pub(super) mod instances;
 pub(super) mod machine;
