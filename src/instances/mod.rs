@@ -14,6 +14,7 @@ mod create;
 mod draft;
 mod endings;
 mod exec;
+mod expire;
 mod files;
 mod instance;
 mod locks;
