@@ -58,6 +58,11 @@ impl Settings {
         Arc::clone(&self.current.borrow())
     }
 
+    /// The settings, and word of their changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<Values>> {
+        self.current.subscribe()
+    }
+
     /// What clients see: hidden settings show as `true`.
     pub(crate) fn rendered(&self) -> BTreeMap<String, serde_json::Value> {
         config::keys::rendered(&self.current())

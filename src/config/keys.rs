@@ -103,6 +103,9 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, doc: &'stati
 const TEXT: Kind = Kind::Text(check::any);
 const KEPT: &str = "kept for clients that set it; no effect";
 
+/// Ours, hence not among LXD's `images.*`.
+pub(crate) const PUBLISH_PARALLEL: &str = "lximaged.publish_parallel";
+
 /// The table, by name.
 pub(crate) const KEYS: &[Key] = &[
     key(
@@ -227,7 +230,7 @@ pub(crate) const KEYS: &[Key] = &[
         "images.compression_algorithm",
         Kind::Text(check::compression),
         "gzip",
-        KEPT,
+        "how images are compressed when they are made, such as `zstd -9`; see [publishing](publishing.md)",
     ),
     key(
         "images.default_architecture",
@@ -236,6 +239,12 @@ pub(crate) const KEYS: &[Key] = &[
         KEPT,
     ),
     key("images.remote_cache_expiry", Kind::Int, "10", KEPT),
+    key(
+        PUBLISH_PARALLEL,
+        Kind::Text(parallel),
+        "1",
+        "how many instances may be published at once, over all projects; the others wait",
+    ),
     key("maas.api.key", TEXT, "", KEPT),
     key("maas.api.url", TEXT, "", KEPT),
     key("maas.machine", TEXT, "", KEPT),
@@ -288,6 +297,14 @@ fn standbys(text: &str) -> Checked {
     )
 }
 
+fn parallel(text: &str) -> Checked {
+    in_range(
+        text,
+        |n| (1..=64).contains(&n),
+        "Value must be between 1 and 64",
+    )
+}
+
 fn threshold(text: &str) -> Checked {
     in_range(text, |n| n > 10, "Value must be greater than '10'")
 }
@@ -313,6 +330,12 @@ fn volume(text: &str) -> Checked {
 
 fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
+}
+
+/// What a setting is set to, or else its default.
+pub(crate) fn value<'v>(values: &'v BTreeMap<String, String>, name: &str) -> &'v str {
+    let default = || find(name).map_or("", |key| key.default);
+    values.get(name).map_or_else(default, String::as_str)
 }
 
 /// The settings after a change, and which of them differ. Everything is checked before anything

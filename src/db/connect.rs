@@ -94,6 +94,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "update sources",
         include_str!("../../migrations/0004_update_sources.sql"),
     ),
+    (
+        5,
+        "instances",
+        include_str!("../../migrations/0005_instances.sql"),
+    ),
 ];
 
 statements! {

@@ -1,7 +1,7 @@
 //! What the daemon does with images.
 //!
 //! Every way in ends at [`Images::admit`]: bytes become an image there and nowhere else.
-//! [`upload`] receives bytes from clients, [`query`] answers what there is, [`edit`], [`alias`]
+//! [`upload`] receives bytes from clients, [`draft`] those of images made here, [`query`] answers what there is, [`edit`], [`alias`]
 //! and [`remove`] change it, [`export`] hands the files out, [`secret`] lets others fetch them,
 //! [`budget`] says how much a project may have.
 
@@ -9,6 +9,7 @@ mod admit;
 mod alias;
 mod budget;
 mod copy;
+mod draft;
 mod direct;
 mod edit;
 mod export;
@@ -25,6 +26,7 @@ mod upload;
 
 pub(crate) use alias::AliasPatch;
 use budget::Budgets;
+pub(crate) use draft::{Description, Draft, Finished};
 pub(crate) use edit::{ImagePatch, set_last_used};
 pub(crate) use export::{Exported, ExportedPart};
 use flight::Flights;

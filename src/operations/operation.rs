@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Events, Spec, Status};
+use super::{Doors, Events, Socket, Spec, Status};
 use crate::{
     api::objects::{Metadata, OperationObject, Requestor},
     clock::Clock,
@@ -25,6 +25,8 @@ use crate::{
 pub(crate) enum Class {
     /// Work that ends by itself.
     Task,
+    /// Work that talks with clients over websockets.
+    Websocket,
     /// A secret that waits to be used.
     Token,
 }
@@ -33,6 +35,7 @@ impl Class {
     fn name(self) -> &'static str {
         match self {
             Self::Task => "task",
+            Self::Websocket => "websocket",
             Self::Token => "token",
         }
     }
@@ -97,9 +100,36 @@ impl Operation {
         self.0.id
     }
 
-    /// Task or token.
+    /// Task, websocket or token.
     pub(crate) fn class(&self) -> Class {
         self.0.class
+    }
+
+    /// Lets a client that knows a secret in.
+    ///
+    /// # Errors
+    ///
+    /// LXD's texts when it has no websockets, or the secret is none of its.
+    pub(crate) fn enter(&self, secret: &str) -> Result<Socket> {
+        self.check(secret)?.enter(secret)
+    }
+
+    /// Whether a client with a secret may try to come in.
+    ///
+    /// # Errors
+    ///
+    /// LXD's texts when nobody may.
+    pub(crate) fn check(&self, secret: &str) -> Result<&Doors> {
+        let doors = self.0.spec.doors.as_ref();
+        let doors =
+            doors.ok_or_else(|| Error::failed("Only websocket operations can be connected"))?;
+        if self.status() != Status::Running {
+            return Err(Error::failed("Only running operations can be connected"));
+        }
+        if secret.is_empty() {
+            return Err(Error::failed("missing secret"));
+        }
+        Ok(doors)
     }
 
     /// The project it belongs to.
@@ -163,6 +193,13 @@ impl Operation {
         let (project, owner) = (self.project(), self.requestor());
         let object = self.render(state);
         self.0.events.operation(project, owner, &object);
+    }
+
+    /// Adds to its metadata, and tells so.
+    pub(crate) fn add_metadata(&self, more: Metadata) {
+        let mut metadata = self.metadata().unwrap_or_default();
+        metadata.extend(more);
+        self.set_metadata(metadata);
     }
 
     /// Tells how far it is, under a key that clients show.

@@ -24,7 +24,7 @@ pub(crate) use client::{Contact, Outbound, Setup};
 pub(crate) use download::Sink;
 pub(crate) use image::{Asked, RemoteImage};
 pub(crate) use lxd::LxdServer;
-pub(crate) use meter::Meter;
+pub(crate) use meter::{Meter, size as size_text};
 pub(crate) use proxy::Proxies;
 pub(crate) use push::Upload;
 pub(crate) use reach::Reach;
