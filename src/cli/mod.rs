@@ -97,6 +97,9 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
+    if let Some(Command::Debug(Debug::RenderTemplate)) = line.command {
+        return render::run().map(|()| ExitCode::SUCCESS);
+    }
     let directory = line.options.dir.map_or_else(paths::default_directory, Ok)?;
     let paths = Paths::below(&directory)?;
     match line.command.unwrap_or(Command::Serve) {

@@ -187,9 +187,24 @@ pub(crate) const KEYS: &[Key] = &[
         "true",
         "whether `GET /1.0/metrics` is for trusted callers only",
     ),
-    key("core.proxy_http", TEXT, "", KEPT),
-    key("core.proxy_https", TEXT, "", KEPT),
-    key("core.proxy_ignore_hosts", TEXT, "", KEPT),
+    key(
+        "core.proxy_http",
+        TEXT,
+        "",
+        "the proxy for `http://`; of use for URL imports only",
+    ),
+    key(
+        "core.proxy_https",
+        TEXT,
+        "",
+        "the proxy through which other servers are asked, at once",
+    ),
+    key(
+        "core.proxy_ignore_hosts",
+        TEXT,
+        "",
+        "hosts, with commas, that are asked without a proxy",
+    ),
     key(
         "core.remote_token_expiry",
         Kind::Text(check::expiry),

@@ -9,6 +9,7 @@ mod admit;
 mod alias;
 mod budget;
 mod copy;
+mod direct;
 mod draft;
 mod edit;
 mod export;

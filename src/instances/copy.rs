@@ -134,7 +134,8 @@ impl Instances {
         let source = &copied.instance;
         let _shared = self.share(source, "copy").await;
         let snapshots = self.snapshots_to_copy(copied).await?;
-        let made = self.copy_trees(copied, &instance, &snapshots).await?;
+        let copying = self.copy_trees(copied, &instance, &snapshots);
+        let made = self.while_still(source, copying).await?;
         self.record_copy(scope, instance, &snapshots, made).await
     }
 
@@ -170,7 +171,7 @@ impl Instances {
             let mut made = Vec::new();
             for (from, to) in &pairs {
                 // Dropped, those made so far are taken back.
-                made.push(target_pool.copy(&pool, from, to)?);
+                made.push(target_pool.copy_from(&pool, from, to)?);
             }
             Ok(made)
         };
@@ -214,7 +215,7 @@ impl Instances {
         let (target_pool, to) = self.tree_at(target, &snapshot.name).await?;
         let made = self
             .tasks
-            .run_blocking(move || target_pool.copy(&pool, &from, &to))
+            .run_blocking(move || target_pool.copy_from(&pool, &from, &to))
             .await?;
         let name = snapshot.name.clone();
         let row = SnapshotRow {
@@ -237,10 +238,11 @@ impl Instances {
         };
         let passing = to.snapshot(&format!(" refresh {}", uuid::Uuid::new_v4()))?;
         let refreshing = move || {
-            let made: Pending = target_pool.copy(&pool, &from, &passing)?;
+            let made: Pending = target_pool.copy_from(&pool, &from, &passing)?;
             target_pool.restore(&passing)?;
             made.take_back()
         };
-        self.tasks.run_blocking(refreshing).await
+        let refreshing = self.tasks.run_blocking(refreshing);
+        self.while_still(&copied.instance, refreshing).await
     }
 }

@@ -5,6 +5,7 @@
 //! the next start. [`instance`] says what an instance and its profiles come to, [`query`] what there is,
 //! and [`locks`] keep those who change one instance apart.
 
+mod bulk;
 mod change;
 mod check;
 mod console;
@@ -13,9 +14,11 @@ mod create;
 mod draft;
 mod endings;
 mod exec;
+mod files;
 mod instance;
 mod locks;
 mod logs;
+mod metadata;
 mod names;
 mod networks;
 mod pools;
@@ -27,6 +30,7 @@ mod query;
 mod record;
 mod relocate;
 mod remove;
+mod requirements;
 mod resources;
 mod restore;
 mod snapshot;
@@ -36,13 +40,16 @@ mod start;
 mod startup;
 mod state;
 mod status;
+mod still;
 mod streams;
+mod templates;
 mod trees;
 mod unpack;
 mod volatile;
 mod volumes;
 
 pub(crate) use change::Change;
+pub(crate) use files::{Opened, Pulled, Push};
 pub(crate) use instance::{Config, Instance};
 pub(crate) use locks::{Held, Locks, Shared};
 pub(crate) use networks::{find_network, networks};
@@ -55,6 +62,9 @@ pub(crate) use status::Status;
 pub(crate) use trees::Trees;
 pub(crate) use volatile::APPLY_TEMPLATE;
 pub(crate) use volumes::volume_url;
+
+/// How files are read and written, for those who serve them.
+pub(crate) use crate::pool::{Attributes as FileAttributes, Content, Owner, Write};
 
 /// A snapshot as the services work with it.
 pub(crate) type Snapshot = crate::db::snapshots::SnapshotRow;

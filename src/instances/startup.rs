@@ -6,7 +6,7 @@ use super::{Instances, trees};
 use crate::{
     db::{instances, pools, snapshots},
     error::Result,
-    pool::TreeName,
+    pool::{Recovered, TreeName},
 };
 
 impl Instances {
@@ -20,22 +20,24 @@ impl Instances {
         let known = self.known_trees().await?;
         let pools = pools::list(&mut *self.db.read().await?).await?;
         for row in pools {
-            let of_pool: BTreeSet<_> = known
-                .iter()
-                .filter(|(pool, _)| *pool == row.name)
-                .map(|(_, tree)| tree.clone())
-                .collect();
-            let pool = self.trees.pool(&row.name).await?;
-            let recovering = move || pool.recover(&|name| of_pool.contains(name));
-            match self.tasks.run_blocking(recovering).await {
+            let of_pool = known.iter().filter(|(pool, _)| *pool == row.name);
+            let of_pool = of_pool.map(|(_, tree)| tree.clone()).collect();
+            match self.recover_pool(&row.name, of_pool).await {
                 Ok(found) => tell(&row.name, &found),
                 Err(error) => {
                     tracing::error!(%error, pool.name = row.name, "the pool was not looked at");
                 }
             }
-            self.sweep_shared(&row.name).await;
         }
         Ok(())
+    }
+
+    async fn recover_pool(&self, name: &str, known: BTreeSet<TreeName>) -> Result<Recovered> {
+        let pool = self.trees.pool(name).await?;
+        let recovering = move || pool.recover(&|tree| known.contains(tree));
+        let found = self.tasks.run_blocking(recovering).await?;
+        self.sweep_shared(name).await;
+        Ok(found)
     }
 
     /// The trees that have rows, each with its pool.
@@ -54,7 +56,7 @@ impl Instances {
     }
 }
 
-fn tell(pool: &str, found: &crate::pool::Recovered) {
+fn tell(pool: &str, found: &Recovered) {
     if found.unfinished > 0 {
         tracing::info!(
             pool.name = pool,

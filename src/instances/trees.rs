@@ -43,14 +43,17 @@ impl Trees {
         let row = pools::find(&mut *self.db.read().await?, name).await?;
         let row = row.ok_or_else(|| Error::not_found("Storage pool not found"))?;
         let source = row.config.get("source").map(PathBuf::from);
-        Ok(self.at(source.unwrap_or_default()))
+        self.at(source.unwrap_or_default())
     }
 
-    fn at(&self, source: PathBuf) -> Pool {
+    fn at(&self, source: PathBuf) -> Result<Pool> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let pool = open.entry(source);
-        let pool = pool.or_insert_with_key(|source| Pool::new(&self.directory, source));
-        pool.clone()
+        if let Some(pool) = open.get(&source) {
+            return Ok(pool.clone());
+        }
+        let pool = Pool::open(&self.directory, &source)?;
+        open.insert(source, pool.clone());
+        Ok(pool)
     }
 }
 

@@ -60,7 +60,8 @@ struct Entry {
     is_used: AtomicBool,
 }
 
-/// Guarded together, so that an event never shows half a change.
+/// Guarded together, so that an event never shows half a change, and told in the order of the
+/// changes.
 #[derive(Debug)]
 struct State {
     status: Status,
@@ -181,13 +182,16 @@ impl Operation {
 
     /// Replaces its metadata, and tells so.
     pub(crate) fn set_metadata(&self, metadata: Metadata) {
-        let object = {
-            let mut state = self.state();
-            state.metadata = Some(metadata);
-            state.updated_at = self.0.clock.now();
-            self.render(&state)
-        };
+        let mut state = self.state();
+        state.metadata = Some(metadata);
+        state.updated_at = self.0.clock.now();
+        self.announce(&state);
+    }
+
+    /// Tells what it is like. Done while the state is locked: nothing overtakes it.
+    fn announce(&self, state: &State) {
         let (project, owner) = (self.project(), self.requestor());
+        let object = self.render(state);
         self.0.events.operation(project, owner, &object);
     }
 
@@ -236,20 +240,16 @@ impl Operation {
 
     /// Goes on to `next` and tells so; does nothing when that cannot follow.
     pub(super) fn advance(&self, next: Status, err: &str) {
-        let object = {
-            let mut state = self.state();
-            if next != Status::Pending && !state.status.leads_to(next) {
-                return;
-            }
-            state.status = next;
-            err.clone_into(&mut state.err);
-            if next.is_final() {
-                state.may_cancel = state.may_cancel && self.0.class == Class::Token;
-            }
-            self.render(&state)
-        };
-        let (project, owner) = (self.project(), self.requestor());
-        self.0.events.operation(project, owner, &object);
+        let mut state = self.state();
+        if next != Status::Pending && !state.status.leads_to(next) {
+            return;
+        }
+        state.status = next;
+        err.clone_into(&mut state.err);
+        if next.is_final() {
+            state.may_cancel = state.may_cancel && self.0.class == Class::Token;
+        }
+        self.announce(&state);
         self.0.status.send_replace(next);
     }
 

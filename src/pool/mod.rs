@@ -32,7 +32,6 @@ mod shared;
 mod shift;
 pub(crate) mod squash;
 mod staging;
-mod stubmeta;
 mod subids;
 pub(crate) mod unpack;
 mod usage;

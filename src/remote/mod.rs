@@ -31,3 +31,4 @@ pub(crate) use reach::Reach;
 pub(crate) use request::parse_url;
 pub(crate) use simplestreams::{Freshness, StreamServer, Streams};
 pub(crate) use tls::Pin;
+pub(crate) use wording::mismatch;

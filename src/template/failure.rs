@@ -14,7 +14,7 @@ pub(super) struct Failure {
     in_template: bool,
     place: Option<Place>,
     message: String,
-    exhausted: bool,
+    fatal: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -56,16 +56,17 @@ impl Failure {
         Self::new("applyfilter", false, message)
     }
 
-    /// The template costs more than it may. Not even a macro survives that.
-    pub(super) fn exhausted(message: impl Into<String>) -> Self {
+    /// The template costs more than it may, or does what makes Go, and LXD with it, panic: not
+    /// even a macro survives that.
+    pub(super) fn fatal(message: impl Into<String>) -> Self {
         let mut failure = Self::new("execution", true, message);
-        failure.exhausted = true;
+        failure.fatal = true;
         failure
     }
 
-    /// Whether a limit was reached.
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.exhausted
+    /// Whether nothing may go on after it.
+    pub(super) fn is_fatal(&self) -> bool {
+        self.fatal
     }
 
     /// The same failure, placed at this token unless it has a place.
@@ -74,9 +75,9 @@ impl Failure {
         self
     }
 
-    /// The failure of a place that repeats this one, as pongo2 does for calls. A limit stays one.
+    /// The failure of a place that repeats this one, as pongo2 does for calls.
     pub(super) fn inside(self, token: &Token) -> Self {
-        if self.exhausted {
+        if self.fatal {
             return self;
         }
         Self::execution(Some(token), self.to_string())
@@ -88,7 +89,7 @@ impl Failure {
             in_template,
             place: None,
             message: message.into(),
-            exhausted: false,
+            fatal: false,
         }
     }
 

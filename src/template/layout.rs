@@ -5,8 +5,11 @@ use time::{OffsetDateTime, macros::datetime};
 /// The moment that `{% now "…" fake %}` shows.
 pub(super) const FAKE: OffsetDateTime = datetime!(2014-02-05 18:31:45 UTC);
 
-/// How a part of a layout is written, and what it stands for. Longer ones come first.
-const PARTS: &[(&str, fn(&OffsetDateTime) -> String)] = &[
+/// What a part of a layout stands for.
+type Show = fn(&OffsetDateTime) -> String;
+
+/// How parts of a layout are written. Longer ones come first.
+const PARTS: &[(&str, Show)] = &[
     ("January", |when| when.month().to_string()),
     ("Jan", |when| abbreviated(&when.month().to_string())),
     ("Monday", |when| when.weekday().to_string()),

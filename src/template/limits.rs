@@ -1,7 +1,7 @@
 //! What a template may cost. Everything that is evaluated, repeated or written is paid for, so
 //! that the dearest template ends after a few hundredths of a second.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::{
     failure::Failure,
@@ -20,8 +20,12 @@ pub(super) const LIST_MAX: usize = 20_000;
 /// The widest that a filter pads, and the most digits that one writes.
 pub(super) const PADDING_MAX: usize = 10_000;
 
-/// How many macros may call one another.
-pub(super) const CALLS_MAX: usize = 20;
+/// How deep macros and expressions may go while a template is rendered. What this is made of
+/// costs stack, of which a worker's thread has 2 MiB.
+const DEPTH_MAX: usize = 480;
+
+/// How much deeper a macro is than a value in an expression.
+pub(super) const MACRO_DEPTH: usize = 40;
 
 /// Steps that a template may take: an operation is one.
 const FUEL: u64 = 50_000;
@@ -51,7 +55,7 @@ impl Budget {
                 left.checked_sub(steps)
             });
         if spent.is_err() {
-            return Err(Failure::exhausted("The template takes too many steps."));
+            return Err(Failure::fatal("The template takes too many steps."));
         }
         Ok(())
     }
@@ -60,7 +64,7 @@ impl Budget {
     pub(super) fn pay_for_text(&self, bytes: usize) -> Result<(), Failure> {
         if bytes > TEXT_MAX {
             let message = format!("The template makes more than {TEXT_MAX} bytes.");
-            return Err(Failure::exhausted(message));
+            return Err(Failure::fatal(message));
         }
         self.spend(bytes / BYTES_A_STEP)
     }
@@ -69,7 +73,7 @@ impl Budget {
     pub(super) fn pay_for_items(&self, items: usize) -> Result<(), Failure> {
         if items > LIST_MAX {
             let message = format!("The template makes a list of more than {LIST_MAX}.");
-            return Err(Failure::exhausted(message));
+            return Err(Failure::fatal(message));
         }
         self.spend(items / ITEMS_A_STEP)
     }
@@ -84,6 +88,32 @@ impl Budget {
     }
 }
 
+/// How deep it goes now.
+#[derive(Debug, Default)]
+pub(super) struct Depth(AtomicUsize);
+
+/// Some of the depth, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Deeper<'a>(&'a Depth, usize);
+
+impl Depth {
+    /// Goes deeper.
+    pub(super) fn enter(&self, by: usize) -> Result<Deeper<'_>, Failure> {
+        let before = self.0.fetch_add(by, Ordering::Relaxed);
+        let deeper = Deeper(self, by);
+        if before + by > DEPTH_MAX {
+            return Err(Failure::fatal("The template goes too deep."));
+        }
+        Ok(deeper)
+    }
+}
+
+impl Drop for Deeper<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(self.1, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,7 +123,7 @@ mod tests {
         let budget = Budget::full();
         budget.spend(usize::try_from(FUEL).unwrap() - 1).unwrap();
         budget.spend(1).unwrap();
-        assert!(budget.spend(1).unwrap_err().is_exhausted());
+        assert!(budget.spend(1).unwrap_err().is_fatal());
     }
 
     #[test]
@@ -103,5 +133,14 @@ mod tests {
         budget.pay_for_text(TEXT_MAX + 1).unwrap_err();
         budget.pay_for_items(LIST_MAX).unwrap();
         budget.pay_for_items(LIST_MAX + 1).unwrap_err();
+    }
+
+    #[test]
+    fn depth_is_given_back() {
+        let depth = Depth::default();
+        let whole = depth.enter(DEPTH_MAX).unwrap();
+        depth.enter(1).unwrap_err();
+        drop(whole);
+        let _whole = depth.enter(DEPTH_MAX).unwrap();
     }
 }

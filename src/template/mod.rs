@@ -76,7 +76,7 @@ pub(crate) fn render(case: &Case) -> Result<Vec<u8>> {
 fn rendered(case: &Case) -> Result<Vec<u8>, Failure> {
     if case.template.len() > limits::SOURCE_MAX {
         let message = format!("The template has more than {} bytes.", limits::SOURCE_MAX);
-        return Err(Failure::exhausted(message));
+        return Err(Failure::fatal(message));
     }
     // LXD puts every template into these tags, and counts their bytes in the places of errors.
     let source = [
@@ -97,3 +97,6 @@ fn rendered(case: &Case) -> Result<Vec<u8>, Failure> {
     }
     engine::run(Program::of(document), names, case.now)
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,9 +40,15 @@ pub(super) fn parse(text: &[u8]) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-/// Without underscores, which only a hexadecimal number may have.
-fn plain(text: &str) -> Option<&str> {
-    (!text.contains('_')).then_some(text)
+/// Without underscores, which may only stand between digits.
+fn plain(text: &str) -> Option<String> {
+    let parts: Vec<_> = text.split('_').collect();
+    let digit = |character: Option<char>| character.is_some_and(|found| found.is_ascii_digit());
+    let between = |pair: &[&str]| match pair {
+        [one, two] => digit(one.chars().last()) && digit(two.chars().next()),
+        _ => false,
+    };
+    parts.windows(2).all(between).then(|| parts.concat())
 }
 
 fn hexadecimal(digits: &str) -> Option<f64> {
@@ -87,6 +93,9 @@ mod tests {
             ("1e3", Some(1000.0)),
             ("-Inf", Some(f64::NEG_INFINITY)),
             ("0x1p4", Some(16.0)),
+            ("1_000.5", Some(1000.5)),
+            ("1__0", None),
+            ("1_", None),
             ("1e999", None),
             ("", None),
             (" 1", None),

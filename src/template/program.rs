@@ -168,7 +168,7 @@ impl Program {
         let mut word = "if";
         for condition in conditions {
             let number = self.step(Step::Test(condition));
-            source.push_str(&format!("{{% {word} test(n={number}) %}}"));
+            put(source, &format!("{{% {word} test(n={number}) %}}"));
             self.body(source, bodies.next().unwrap_or_default());
             word = "elif";
         }
@@ -179,7 +179,7 @@ impl Program {
 
     fn choice(&mut self, source: &mut String, test: &str, step: Step, bodies: (Body, Body)) {
         let number = self.step(step);
-        source.push_str(&format!("{{% if {test}(n={number}) %}}"));
+        put(source, &format!("{{% if {test}(n={number}) %}}"));
         self.body(source, bodies.0);
         source.push_str("{% else %}");
         self.body(source, bodies.1);
@@ -194,24 +194,24 @@ impl Program {
         (then, otherwise): (Body, Option<Body>),
     ) {
         let number = self.step(Step::Differs(watched));
-        source.push_str(&format!("{{% if differs(n={number}) %}}"));
+        put(source, &format!("{{% if differs(n={number}) %}}"));
         self.body(source, then);
         source.push_str("{% else %}");
-        match otherwise {
-            Some(body) => self.body(source, body),
-            None => {
-                let message = "Tag 'ifchanged' needs an 'else' for what does not change.";
-                self.call(source, "fail", Step::Fail(message));
-            }
+        if let Some(body) = otherwise {
+            self.body(source, body);
+        } else {
+            let message = "Tag 'ifchanged' needs an 'else' for what does not change.";
+            self.call(source, "fail", Step::Fail(message));
         }
         source.push_str("{% endif %}");
     }
 
     fn each(&mut self, source: &mut String, each: Each, (body, empty): (Body, Body)) {
         let number = self.step(Step::Each(each));
-        source.push_str(&format!(
-            "{{% for item in each(n={number}) %}}{{{{ next() }}}}"
-        ));
+        put(
+            source,
+            &format!("{{% for item in each(n={number}) %}}{{{{ next() }}}}"),
+        );
         self.body(source, body);
         source.push_str("{% else %}");
         self.body(source, empty);
@@ -237,18 +237,23 @@ impl Program {
         source.push_str("{% set body %}");
         self.body(source, body);
         let number = self.step(step);
-        source.push_str(&format!(
-            "{{% endset %}}{{{{ {function}(n={number}, body=body) }}}}"
-        ));
+        put(
+            source,
+            &format!("{{% endset %}}{{{{ {function}(n={number}, body=body) }}}}"),
+        );
     }
 
     fn call(&mut self, source: &mut String, function: &str, step: Step) {
         let number = self.step(step);
-        source.push_str(&format!("{{{{ {function}(n={number}) }}}}"));
+        put(source, &format!("{{{{ {function}(n={number}) }}}}"));
     }
 
     fn step(&mut self, step: Step) -> usize {
         self.steps.push(step);
         self.steps.len() - 1
     }
+}
+
+fn put(source: &mut String, text: &str) {
+    source.push_str(text);
 }

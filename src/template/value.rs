@@ -75,7 +75,7 @@ pub(super) struct Loop {
     /// Whether it is the last.
     pub(super) last: bool,
     /// The loop around it.
-    pub(super) parent: Option<Arc<Shared<Loop>>>,
+    pub(super) parent: Option<Arc<Shared<Self>>>,
 }
 
 /// A named cycle: which tag goes on with it, and what it shows.
@@ -288,6 +288,7 @@ impl Value {
     }
 
     /// Whether both are the same to `==`.
+    #[expect(clippy::float_cmp, reason = "Go compares like this")]
     pub(super) fn equals(&self, other: &Self) -> Result<bool, Failure> {
         use Datum::{Block, Bool, Cycle, Float, Function, Int, List, Loop, Map, Nil, Text};
         Ok(match (&self.datum, &other.datum) {
@@ -314,10 +315,10 @@ impl Value {
             Datum::Text(text) => Ok(text::contains(&text.bytes, &other.text())),
             Datum::Map(map) => match &other.datum {
                 Datum::Text(key) => Ok(!key.named && map.entries.contains_key(&*key.bytes)),
-                Datum::Int(_) => Err(Failure::execution(
-                    None,
-                    format!("An integer is no key of type {}", self.datum),
-                )),
+                Datum::Int(_) => Err(Failure::fatal(format!(
+                    "An integer is no key of type {}",
+                    self.datum
+                ))),
                 _ => Ok(false),
             },
             Datum::List(items) => {
@@ -336,7 +337,7 @@ impl Value {
 
 /// Go gives up on such a comparison, and LXD with it.
 fn incomparable(datum: &Datum) -> Failure {
-    Failure::execution(None, format!("Values of type {datum} cannot be compared"))
+    Failure::fatal(format!("Values of type {datum} cannot be compared"))
 }
 
 impl Loop {

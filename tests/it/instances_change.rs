@@ -47,18 +47,38 @@ fn put_refuses_what_may_not_be() {
     let second = json!({"other": {"type": "disk", "path": "/", "pool": "default"}});
     let alien = json!({"x": {"type": "alien"}});
     let rows = [
-        (json!({"bogus": "x"}), none.clone(), default.clone(),
-            "Invalid config: Unknown configuration key: bogus"),
-        (none.clone(), alien, default.clone(),
+        (
+            json!({"bogus": "x"}),
+            none.clone(),
+            default.clone(),
+            "Invalid config: Unknown configuration key: bogus",
+        ),
+        (
+            none.clone(),
+            alien,
+            default.clone(),
             "Invalid devices: Device validation failed for \"x\": \
-             Failed loading device \"x\": Unsupported device type"),
-        (none.clone(), moved, default.clone(),
-            "Cannot update root disk device pool name to \"nope\""),
-        (none.clone(), second, default.clone(),
+             Failed loading device \"x\": Unsupported device type",
+        ),
+        (
+            none.clone(),
+            moved,
+            default.clone(),
+            "Cannot update root disk device pool name to \"nope\"",
+        ),
+        (
+            none.clone(),
+            second,
+            default.clone(),
             "Invalid expanded devices: Failed detecting root disk device: \
-             More than one root device found"),
-        (none.clone(), none.clone(), json!(["default", "default"]),
-            "Duplicate profile found in request"),
+             More than one root device found",
+        ),
+        (
+            none.clone(),
+            none.clone(),
+            json!(["default", "default"]),
+            "Duplicate profile found in request",
+        ),
     ];
     for (over, devices, profiles, reason) in rows {
         assert_eq!(daemon.fails(&put(over, devices, profiles)), reason);
@@ -74,12 +94,19 @@ fn patch_lays_over_at_once() {
     let daemon = Lximaged::start();
     daemon.init_empty("c1");
     let before = daemon.instance("c1");
-    daemon.patch(C1, &json!({"config": {"user.y": "2"}, "ephemeral": true})).is_done();
+    daemon
+        .patch(C1, &json!({"config": {"user.y": "2"}, "ephemeral": true}))
+        .is_done();
     let after = daemon.instance("c1");
-    assert_eq!(after["config"], with(&before["config"], &json!({"user.y": "2"})));
+    assert_eq!(
+        after["config"],
+        with(&before["config"], &json!({"user.y": "2"}))
+    );
     assert_eq!(after["ephemeral"], true);
     assert_eq!(after["profiles"], json!(["default"]));
-    daemon.patch(C1, &json!({"config": {"user.y": ""}})).is_done();
+    daemon
+        .patch(C1, &json!({"config": {"user.y": ""}}))
+        .is_done();
     assert_eq!(daemon.instance("c1")["config"], before["config"]);
     let text = "Invalid config: Unknown configuration key: nothing";
     daemon
@@ -95,12 +122,16 @@ fn only_the_state_that_was_seen_is_changed() {
     let daemon = Lximaged::start();
     daemon.init_empty("c1");
     let tag = daemon.get(C1).header("etag").unwrap().to_owned();
-    daemon.patch(C1, &json!({"config": {"user.a": "b"}})).is_done();
+    daemon
+        .patch(C1, &json!({"config": {"user.a": "b"}}))
+        .is_done();
     let stale = Request::new("PATCH", C1)
         .header("If-Match", &tag)
         .json(&json!({"config": {"user.a": "c"}}));
     assert_eq!(daemon.send(&stale).status, 412);
-    let stale = Request::new("PUT", C1).header("If-Match", &tag).json(&json!({}));
+    let stale = Request::new("PUT", C1)
+        .header("If-Match", &tag)
+        .json(&json!({}));
     assert_eq!(daemon.send(&stale).status, 412);
     let tag = daemon.get(C1).header("etag").unwrap().to_owned();
     let fresh = Request::new("PATCH", C1)
@@ -121,9 +152,15 @@ fn a_renamed_instance_keeps_what_it_has() {
     daemon.succeeds(&answer);
     daemon.get(C1).is_error(404, "Instance not found");
     let snapshots = daemon.get("/1.0/instances/c9/snapshots");
-    assert_eq!(snapshots.metadata(), &json!(["/1.0/instances/c9/snapshots/s"]));
+    assert_eq!(
+        snapshots.metadata(),
+        &json!(["/1.0/instances/c9/snapshots/s"])
+    );
     // What was to be applied first still is.
-    assert_eq!(daemon.instance("c9")["config"]["volatile.apply_template"], "create");
+    assert_eq!(
+        daemon.instance("c9")["config"]["volatile.apply_template"],
+        "create"
+    );
     let post = |body: Value| daemon.post("/1.0/instances/c9", &body);
     post(json!({"name": "c2"})).is_error(409, "Name \"c2\" already in use");
     post(json!({"name": ""})).is_error(409, "Name \"c9\" already in use");
@@ -141,14 +178,18 @@ fn an_instance_moves_between_projects_and_pools() {
     daemon.init("c1", &found);
     daemon.succeeds(&daemon.post("/1.0/instances/c1/snapshots", &json!({"name": "s"})));
     let shared = json!({"name": "p", "config": {"features.profiles": "false"}});
-    daemon.post("/1.0/projects", &shared).is_created("/1.0/projects/p");
+    daemon
+        .post("/1.0/projects", &shared)
+        .is_created("/1.0/projects/p");
     let there = json!({"name": "c1", "project": "p", "migration": true});
     daemon.succeeds(&daemon.post(C1, &there));
     assert_eq!(daemon.instance_names("default"), [""; 0]);
     assert_eq!(daemon.instance_names("p"), ["c1"]);
     daemon.check();
     let pool = json!({"name": "second", "driver": "dir"});
-    daemon.post("/1.0/storage-pools", &pool).is_created("/1.0/storage-pools/second");
+    daemon
+        .post("/1.0/storage-pools", &pool)
+        .is_created("/1.0/storage-pools/second");
     let there = json!({"name": "c2", "pool": "second", "migration": true});
     daemon.succeeds(&daemon.post("/1.0/instances/c1?project=p", &there));
     let moved = daemon.get("/1.0/instances/c2?project=p").metadata().clone();
@@ -178,12 +219,16 @@ fn a_profile_changes_the_instances_that_use_it() {
         .is_done();
     assert_eq!(daemon.instance("c1")["expanded_config"]["user.p"], "1");
     let text = "At least one instance relies on this profile's root disk device";
-    daemon.put("/1.0/profiles/default", &json!({})).is_error(500, text);
+    daemon
+        .put("/1.0/profiles/default", &json!({}))
+        .is_error(500, text);
     let source = json!({"devices": {"x": {"type": "disk", "path": "/x", "source": "/no/such"}}});
     let text = "The following instances failed to update (profile change still saved):\n \
                 - Project: default, Instance: c1: Failed add validation for device \"x\": \
                 Missing source path \"/no/such\" for disk \"x\"\n";
-    daemon.patch("/1.0/profiles/default", &source).is_error(500, text);
+    daemon
+        .patch("/1.0/profiles/default", &source)
+        .is_error(500, text);
     let saved = daemon.get("/1.0/profiles/default").metadata().clone();
     assert_eq!(saved["devices"]["x"]["source"], "/no/such");
     assert_eq!(saved["used_by"], json!([C1]));
@@ -193,7 +238,9 @@ fn a_profile_changes_the_instances_that_use_it() {
 fn what_instances_use_stays() {
     let daemon = Lximaged::start();
     let web = json!({"name": "web"});
-    daemon.post("/1.0/profiles", &web).is_created("/1.0/profiles/web");
+    daemon
+        .post("/1.0/profiles", &web)
+        .is_created("/1.0/profiles/web");
     let found = fingerprint_of(&daemon.import_with(&images::container("a"), &[]));
     let body = json!({"name": "c1", "profiles": ["default", "web"],
         "source": {"type": "image", "fingerprint": found}});
@@ -209,5 +256,8 @@ fn what_instances_use_stays() {
         .is_error(400, "The storage pool is currently in use");
     // The image may go; the instance has what it needs of it.
     daemon.remove_image(&found);
-    assert_eq!(daemon.instance("c1")["config"]["volatile.base_image"], found);
+    assert_eq!(
+        daemon.instance("c1")["config"]["volatile.base_image"],
+        found
+    );
 }

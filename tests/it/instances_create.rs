@@ -3,10 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Lximaged, Request,
-    image_api::fingerprint_of,
-    images,
-    instances::INSTANCES,
+    Lximaged, Request, image_api::fingerprint_of, images, instances::INSTANCES,
     multipart::Multipart,
 };
 
@@ -85,11 +82,20 @@ fn an_image_is_named_by_fingerprint_alias_or_properties() {
         ("c1", json!({"type": "image", "fingerprint": found})),
         ("c2", json!({"type": "image", "fingerprint": &found[..12]})),
         ("c3", json!({"type": "image", "alias": "one/two"})),
-        ("c4", json!({"type": "image", "properties": {"os": "BusyBox"}})),
-        ("c5", json!({"type": "image", "fingerprint": found, "alias": "nope", "mode": "pull"})),
+        (
+            "c4",
+            json!({"type": "image", "properties": {"os": "BusyBox"}}),
+        ),
+        (
+            "c5",
+            json!({"type": "image", "fingerprint": found, "alias": "nope", "mode": "pull"}),
+        ),
     ] {
         daemon.succeeds(&daemon.post(INSTANCES, &json!({"name": name, "source": source})));
-        assert_eq!(daemon.instance(name)["config"]["volatile.base_image"], found);
+        assert_eq!(
+            daemon.instance(name)["config"]["volatile.base_image"],
+            found
+        );
     }
 }
 
@@ -107,7 +113,10 @@ fn the_newest_image_with_the_properties_is_taken() {
     dated("middle", 1_500_000_000);
     let source = json!({"type": "image", "properties": {"os": "X"}});
     daemon.succeeds(&daemon.post(INSTANCES, &json!({"name": "c1", "source": source})));
-    assert_eq!(daemon.instance("c1")["config"]["volatile.base_image"], newest);
+    assert_eq!(
+        daemon.instance("c1")["config"]["volatile.base_image"],
+        newest
+    );
 }
 
 #[test]
@@ -125,7 +134,9 @@ fn profiles_are_those_named_or_the_images_or_default() {
     let found = daemon.import(&images::container("a"));
     let web = json!({"name": "web", "config": {"limits.cpu": "2", "user.x": "web"},
         "devices": {"root": {"type": "disk", "path": "/", "pool": "default", "size": "1GiB"}}});
-    daemon.post("/1.0/profiles", &web).is_created("/1.0/profiles/web");
+    daemon
+        .post("/1.0/profiles", &web)
+        .is_created("/1.0/profiles/web");
     let made = |name: &str, profiles: &Value, config: &Value| {
         let body = json!({"name": name, "source": from(&found), "profiles": profiles,
             "config": config});
@@ -142,7 +153,10 @@ fn profiles_are_those_named_or_the_images_or_default() {
     let instance = made("c3", &json!(["web", "default"]), &json!({}));
     assert_eq!(instance["expanded_devices"]["root"]["size"], Value::Null);
     daemon
-        .put(&format!("/1.0/images/{found}"), &json!({"profiles": ["web"]}))
+        .put(
+            &format!("/1.0/images/{found}"),
+            &json!({"profiles": ["web"]}),
+        )
         .is_done();
     let instance = made("c4", &Value::Null, &json!({}));
     assert_eq!(instance["profiles"], json!(["web"]));
@@ -151,7 +165,11 @@ fn profiles_are_those_named_or_the_images_or_default() {
 #[test]
 fn a_split_image_makes_an_instance_too() {
     let daemon = Lximaged::start();
-    let parts = Multipart::split(&images::metadata_tar("s"), "rootfs", &images::rootfs_tar("s"));
+    let parts = Multipart::split(
+        &images::metadata_tar("s"),
+        "rootfs",
+        &images::rootfs_tar("s"),
+    );
     let found = fingerprint_of(&daemon.import_parts(&parts));
     daemon.init("c1", &found);
     let names = daemon.names("storage-pools/default/containers/c1");
@@ -178,8 +196,14 @@ fn legacy_paths_tell_types_apart() {
     let daemon = Lximaged::start();
     let body = json!({"name": "c1", "source": {"type": "none"}});
     daemon.succeeds(&daemon.post("/1.0/containers", &body));
-    assert_eq!(daemon.get("/1.0/containers/c1").metadata()["type"], "container");
-    assert_eq!(daemon.get("/1.0/containers").metadata(), &json!(["/1.0/containers/c1"]));
+    assert_eq!(
+        daemon.get("/1.0/containers/c1").metadata()["type"],
+        "container"
+    );
+    assert_eq!(
+        daemon.get("/1.0/containers").metadata(),
+        &json!(["/1.0/containers/c1"])
+    );
     assert_eq!(daemon.get("/1.0/virtual-machines").metadata(), &json!([]));
     daemon
         .get("/1.0/virtual-machines/c1")
@@ -216,7 +240,10 @@ fn backups_are_not_taken_in() {
     let text = "Importing backups of instances is not implemented";
     daemon.send(&request).is_error(501, text);
     daemon.init_empty("c1");
-    assert_eq!(daemon.get("/1.0/instances/c1/backups").metadata(), &json!([]));
+    assert_eq!(
+        daemon.get("/1.0/instances/c1/backups").metadata(),
+        &json!([])
+    );
     let text = "Backups of instances are not implemented";
     daemon
         .post("/1.0/instances/c1/backups", &json!({"name": "b"}))

@@ -21,7 +21,10 @@ fn images_that_are_not_there_are_told() {
     let text = "Property match is only supported for local images";
     post(remote).is_error(500, text);
     let answer = post(json!({"type": "image", "fingerprint": "ffffffffffff"}));
-    assert_eq!(daemon.fails(&answer), "Image not provided for instance creation");
+    assert_eq!(
+        daemon.fails(&answer),
+        "Image not provided for instance creation"
+    );
     assert_eq!(daemon.instance_names("default"), [""; 0]);
 }
 
@@ -39,7 +42,9 @@ fn sources_that_are_none_are_told() {
     post(json!({"type": "copy", "source": "x"})).is_error(404, text);
     let none = json!({"type": "none"});
     let body = json!({"name": "c1", "source": none, "type": "alien"});
-    daemon.post(INSTANCES, &body).is_error(400, "Invalid instance type");
+    daemon
+        .post(INSTANCES, &body)
+        .is_error(400, "Invalid instance type");
     let body = json!({"name": "c1", "source": none});
     daemon
         .post("/1.0/instances?target=x", &body)
@@ -54,9 +59,18 @@ fn names_that_no_host_could_have_are_refused() {
     let daemon = Lximaged::start();
     let long = "a".repeat(64);
     for (name, reason) in [
-        ("bad name", "Name can only contain alphanumeric and hyphen characters"),
-        ("a_b", "Name can only contain alphanumeric and hyphen characters"),
-        ("ünï", "Name can only contain alphanumeric and hyphen characters"),
+        (
+            "bad name",
+            "Name can only contain alphanumeric and hyphen characters",
+        ),
+        (
+            "a_b",
+            "Name can only contain alphanumeric and hyphen characters",
+        ),
+        (
+            "ünï",
+            "Name can only contain alphanumeric and hyphen characters",
+        ),
         ("-a", "Name must not start with \"-\" character"),
         ("a-", "Name must not end with \"-\" character"),
         ("1a", "Name must not start with a number"),
@@ -78,15 +92,27 @@ fn bad_configuration_is_told_by_the_operation() {
     let nowhere = json!({"root": {"type": "disk", "path": "/", "pool": "none"}});
     let missing = json!({"d": {"type": "disk", "path": "/x", "source": "/no/such"}});
     let rows: [(Value, Value, &str); 8] = [
-        (json!({"nothing": "x"}), json!({}), "Unknown configuration key: nothing"),
+        (
+            json!({"nothing": "x"}),
+            json!({}),
+            "Unknown configuration key: nothing",
+        ),
         (json!({"limits.memory": "x"}), json!({}), "Invalid value: x"),
-        (json!({"volatile.foo": "x"}), json!({}), "Unknown configuration key: volatile.foo"),
+        (
+            json!({"volatile.foo": "x"}),
+            json!({}),
+            "Unknown configuration key: volatile.foo",
+        ),
         (
             json!({"security.secureboot": "true"}),
             json!({}),
             "Unknown configuration key: security.secureboot",
         ),
-        (json!({}), json!({"d": {"type": "alien"}}), "Invalid device type alien"),
+        (
+            json!({}),
+            json!({"d": {"type": "alien"}}),
+            "Invalid device type alien",
+        ),
         (
             json!({}),
             disk,

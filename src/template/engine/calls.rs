@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::template::{
     failure::Failure,
-    limits::CALLS_MAX,
+    limits::MACRO_DEPTH,
     program::macro_source,
     tree::{Expression, Macro, Part, Step, Variable},
     value::{Datum, Function, Value},
@@ -109,7 +109,7 @@ impl Machine {
         let definition = self.program.macros.get(number).ok_or_else(mixed_up)?;
         match self.expand(number, definition, scope, given) {
             Ok(written) => Ok(Value::from(written).escaped()),
-            Err(failure) if failure.is_exhausted() => Err(failure),
+            Err(failure) if failure.is_fatal() => Err(failure),
             Err(failure) => {
                 let failure = failure.or_at(&definition.mark).to_string();
                 Ok(Value::from(failure.as_str()).escaped())
@@ -149,21 +149,15 @@ impl Machine {
         names: BTreeMap<String, Value>,
     ) -> Result<Vec<u8>, Failure> {
         let tera = self.tera.upgrade().ok_or_else(mixed_up)?;
-        let depth = {
+        let _deeper = self.depth.enter(MACRO_DEPTH)?;
+        let outside = {
             let mut run = self.run();
-            if run.calls >= CALLS_MAX {
-                let message = format!("More than {CALLS_MAX} macros call one another.");
-                return Err(Failure::exhausted(message));
-            }
-            run.calls += 1;
-            let depth = run.scopes.len();
+            let outside = run.scopes.len();
             run.enter(scope, names);
-            depth
+            outside
         };
         let written = self.render(&tera, &macro_source(number));
-        let mut run = self.run();
-        run.calls -= 1;
-        run.scopes.truncate(depth);
+        self.run().scopes.truncate(outside);
         written
     }
 }

@@ -12,6 +12,7 @@ impl Machine {
     /// The value of an expression, with the names of a scope.
     pub(super) fn value(&self, expression: &Expression, scope: usize) -> Result<Value, Failure> {
         self.budget.spend(1)?;
+        let _deeper = self.depth.enter(1)?;
         match expression {
             Expression::Literal(_, value) => Ok(value.clone()),
             Expression::Variable(variable) => self.variable(variable, scope),
@@ -137,10 +138,7 @@ fn compare(
 
 fn divisor(value: &Value) -> Result<i64, Failure> {
     match value.integer() {
-        0 => Err(Failure::execution(
-            None,
-            "runtime error: integer divide by zero",
-        )),
+        0 => Err(Failure::fatal("runtime error: integer divide by zero")),
         divisor => Ok(divisor),
     }
 }

@@ -101,7 +101,7 @@ fn items(value: &Value, each: &Each) -> Result<Vec<Item>, Failure> {
         }
         Datum::Text(_) if each.sorted => {
             // pongo2 gives up here.
-            Err(Failure::execution(None, "A string cannot be sorted"))
+            Err(Failure::fatal("A string cannot be sorted"))
         }
         Datum::Text(text) => {
             let mut items = numbered(bytes(text), each);

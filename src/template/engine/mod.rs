@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 
 use super::{
     failure::Failure,
-    limits::{Budget, TEXT_MAX},
+    limits::{Budget, Depth, TEXT_MAX},
     program::{DOCUMENT, Program, Step},
     text,
     value::Value,
@@ -45,6 +45,7 @@ pub(super) fn run(
             names,
             now,
             budget: Budget::full(),
+            depth: Depth::default(),
             run: Mutex::default(),
             tera: Weak::clone(tera),
         });
@@ -73,6 +74,7 @@ struct Machine {
     names: BTreeMap<&'static str, Value>,
     now: OffsetDateTime,
     budget: Budget,
+    depth: Depth,
     /// Never held while something is evaluated or rendered: that comes back here.
     run: Mutex<Run>,
     tera: Weak<Tera>,
@@ -99,7 +101,7 @@ impl Machine {
             Ok(rendered) => self.bounded(text::bare(&rendered)),
             Err(error) => {
                 let known = self.run().failure.take();
-                Err(known.unwrap_or_else(|| Failure::execution(None, error.to_string())))
+                Err(known.unwrap_or_else(|| Failure::fatal(error.to_string())))
             }
         }
     }
@@ -135,7 +137,7 @@ impl Machine {
         let mut run = self.run();
         run.written += bytes.len();
         if run.written > WRITTEN_MAX {
-            return Err(Failure::exhausted("The template writes too much."));
+            return Err(Failure::fatal("The template writes too much."));
         }
         Ok(text::armour(bytes).into())
     }

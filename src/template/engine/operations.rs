@@ -42,7 +42,7 @@ pub(super) const OPERATIONS: &[(&str, Operation)] = &[
 
 /// A step of another kind than its function is for.
 pub(super) fn mixed_up() -> Failure {
-    Failure::execution(None, "A step does not go with its function")
+    Failure::fatal("A step does not go with its function")
 }
 
 fn plain(machine: &Machine, call: &Call<'_>) -> Result<tera::Value, Failure> {
@@ -123,7 +123,7 @@ fn fail(_: &Machine, call: &Call<'_>) -> Result<tera::Value, Failure> {
     let Some(Step::Fail(why)) = call.step else {
         return Err(mixed_up());
     };
-    Err(Failure::execution(None, *why))
+    Err(Failure::fatal(*why))
 }
 
 fn enter(machine: &Machine, call: &Call<'_>) -> Result<tera::Value, Failure> {
@@ -275,8 +275,7 @@ impl Machine {
             *turns - 1
         };
         let item = at.checked_rem(items.len()).and_then(|at| items.get(at));
-        let item =
-            item.ok_or_else(|| Failure::execution(None, "runtime error: integer divide by zero"))?;
+        let item = item.ok_or_else(|| Failure::fatal("runtime error: integer divide by zero"))?;
         self.value(item, self.here())
     }
 

@@ -20,8 +20,6 @@ pub(super) struct Run {
     pub(super) watched: BTreeMap<usize, Vec<Value>>,
     /// How often cycles went on, by number.
     pub(super) turns: BTreeMap<usize, usize>,
-    /// How many macros are called now.
-    pub(super) calls: usize,
     /// How much was written.
     pub(super) written: usize,
     /// Why it ends.
@@ -66,7 +64,6 @@ impl Default for Run {
             scopes: vec![whole],
             watched: BTreeMap::new(),
             turns: BTreeMap::new(),
-            calls: 0,
             written: 0,
             failure: None,
         }

@@ -73,7 +73,7 @@ pub(super) fn line_breaks(input: &Input<'_>) -> Result<Value, Failure> {
 
 pub(super) fn line_breaks_br(input: &Input<'_>) -> Result<Value, Failure> {
     let text = input.text();
-    let breaks = text.iter().filter(|byte| **byte == b'\n').count();
+    let breaks = memchr::memchr_iter(b'\n', &text).count();
     input.budget.pay_for_text(text.len() + breaks * 6)?;
     Ok(text::replace(&text, b"\n", b"<br />").into())
 }

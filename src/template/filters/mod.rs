@@ -129,7 +129,7 @@ impl Input<'_> {
 
 /// Go's panic, with which LXD fails.
 fn out_of_range() -> Failure {
-    Failure::execution(None, "runtime error: slice bounds out of range")
+    Failure::fatal("runtime error: slice bounds out of range")
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "filters may fail")]

@@ -9,7 +9,7 @@ use super::{Parser, Tag};
 
 impl Parser {
     /// `{% if a %}…{% elif b %}…{% else %}…{% endif %}`
-    pub(super) fn condition(&mut self, mut tag: Tag) -> Result<Node, Failure> {
+    pub(super) fn condition(&mut self, tag: &mut Tag) -> Result<Node, Failure> {
         let mut conditions = vec![tag.arguments.expression()?];
         tag.arguments.finish("If-condition is malformed.")?;
         let mut bodies = Vec::new();
@@ -29,16 +29,16 @@ impl Parser {
     }
 
     /// `{% ifequal a b %}…{% else %}…{% endifequal %}`
-    pub(super) fn if_equal(&mut self, tag: Tag) -> Result<Node, Failure> {
+    pub(super) fn if_equal(&mut self, tag: &mut Tag) -> Result<Node, Failure> {
         self.comparison(tag, true, "ifequal")
     }
 
     /// `{% ifnotequal a b %}…{% else %}…{% endifnotequal %}`
-    pub(super) fn if_not_equal(&mut self, tag: Tag) -> Result<Node, Failure> {
+    pub(super) fn if_not_equal(&mut self, tag: &mut Tag) -> Result<Node, Failure> {
         self.comparison(tag, false, "ifnotequal")
     }
 
-    fn comparison(&mut self, mut tag: Tag, equal: bool, name: &str) -> Result<Node, Failure> {
+    fn comparison(&mut self, tag: &mut Tag, equal: bool, name: &str) -> Result<Node, Failure> {
         let one = tag.arguments.expression()?;
         let two = tag.arguments.expression()?;
         tag.arguments
@@ -53,7 +53,7 @@ impl Parser {
     }
 
     /// `{% ifchanged %}…{% endifchanged %}`, `{% ifchanged a b %}…{% else %}…{% endifchanged %}`
-    pub(super) fn if_changed(&mut self, mut tag: Tag) -> Result<Node, Failure> {
+    pub(super) fn if_changed(&mut self, tag: &mut Tag) -> Result<Node, Failure> {
         let mut watched = Vec::new();
         while !tag.arguments.is_done() {
             watched.push(tag.arguments.expression()?);
@@ -70,8 +70,8 @@ impl Parser {
     }
 
     /// `{% for k, v in map reversed sorted %}…{% empty %}…{% endfor %}`
-    pub(super) fn each(&mut self, mut tag: Tag) -> Result<Node, Failure> {
-        let each = loop_head(&mut tag)?;
+    pub(super) fn each(&mut self, tag: &mut Tag) -> Result<Node, Failure> {
+        let each = loop_head(tag)?;
         let (body, empty) = self.alternatives("empty", "endfor")?;
         Ok(Node::For {
             each,
@@ -79,38 +79,38 @@ impl Parser {
             empty: empty.unwrap_or_default(),
         })
     }
+}
 
-    /// `{% firstof a b "c" %}`
-    pub(super) fn first_of(&mut self, mut tag: Tag) -> Result<Node, Failure> {
-        let mut values = Vec::new();
-        while !tag.arguments.is_done() {
-            values.push(tag.arguments.expression()?);
-        }
-        Ok(Node::FirstOf(values))
+/// `{% firstof a b "c" %}`
+pub(super) fn first_of(tag: &mut Tag) -> Result<Node, Failure> {
+    let mut values = Vec::new();
+    while !tag.arguments.is_done() {
+        values.push(tag.arguments.expression()?);
     }
+    Ok(Node::FirstOf(values))
+}
 
-    /// `{% cycle "a" "b" as name silent %}`
-    pub(super) fn cycle(&mut self, mut tag: Tag) -> Result<Node, Failure> {
-        let arguments = &mut tag.arguments;
-        let mut items: Vec<Expression> = Vec::new();
-        let mut name = None;
-        let mut silent = false;
-        while !arguments.is_done() && name.is_none() {
-            items.push(arguments.expression()?);
-            if arguments.keyword("as") {
-                let message = "Name (identifier) expected after 'as'.";
-                let given = arguments.take_name();
-                name = Some(given.ok_or_else(|| arguments.failure(message))?);
-                silent = arguments.accept(crate::template::lexer::Kind::Identifier, "silent");
-            }
+/// `{% cycle "a" "b" as name silent %}`
+pub(super) fn cycle(tag: &mut Tag) -> Result<Node, Failure> {
+    let arguments = &mut tag.arguments;
+    let mut items: Vec<Expression> = Vec::new();
+    let mut name = None;
+    let mut silent = false;
+    while !arguments.is_done() && name.is_none() {
+        items.push(arguments.expression()?);
+        if arguments.keyword("as") {
+            let message = "Name (identifier) expected after 'as'.";
+            let given = arguments.take_name();
+            name = Some(given.ok_or_else(|| arguments.failure(message))?);
+            silent = arguments.accept(crate::template::lexer::Kind::Identifier, "silent");
         }
-        arguments.finish("Malformed cycle-tag.")?;
-        Ok(Node::Cycle {
-            items,
-            name,
-            silent,
-        })
     }
+    arguments.finish("Malformed cycle-tag.")?;
+    Ok(Node::Cycle {
+        items,
+        name,
+        silent,
+    })
 }
 
 fn loop_head(tag: &mut Tag) -> Result<Each, Failure> {

@@ -69,33 +69,39 @@ struct Enclosed {
     arguments: Cursor,
 }
 
-/// Reads the arguments of one kind of tag, and its body.
-type Reader = fn(&mut Parser, Tag) -> Result<Node, Failure>;
+/// How a kind of tag is read.
+#[derive(Clone, Copy)]
+enum Reader {
+    /// It stands alone.
+    Alone(fn(&mut Tag) -> Result<Node, Failure>),
+    /// It has a body.
+    Enclosing(fn(&mut Parser, &mut Tag) -> Result<Node, Failure>),
+}
 
 fn reader(name: &str) -> Option<Reader> {
-    let reader: Reader = match name {
-        "autoescape" => Parser::autoescape,
-        "block" => Parser::block,
-        "comment" => Parser::comment,
-        "cycle" => Parser::cycle,
-        "filter" => Parser::filter_block,
-        "firstof" => Parser::first_of,
-        "for" => Parser::each,
-        "if" => Parser::condition,
-        "ifchanged" => Parser::if_changed,
-        "ifequal" => Parser::if_equal,
-        "ifnotequal" => Parser::if_not_equal,
-        "lorem" => Parser::lorem,
-        "macro" => Parser::macro_definition,
-        "now" => Parser::now,
-        "set" => Parser::set,
-        "spaceless" => Parser::spaceless,
-        "templatetag" => Parser::template_tag,
-        "widthratio" => Parser::width_ratio,
-        "with" => Parser::with,
+    use Reader::{Alone, Enclosing};
+    Some(match name {
+        "autoescape" => Enclosing(Parser::autoescape),
+        "block" => Enclosing(Parser::block),
+        "comment" => Enclosing(Parser::comment),
+        "cycle" => Alone(flow::cycle),
+        "filter" => Enclosing(Parser::filter_block),
+        "firstof" => Alone(flow::first_of),
+        "for" => Enclosing(Parser::each),
+        "if" => Enclosing(Parser::condition),
+        "ifchanged" => Enclosing(Parser::if_changed),
+        "ifequal" => Enclosing(Parser::if_equal),
+        "ifnotequal" => Enclosing(Parser::if_not_equal),
+        "lorem" => Alone(output::lorem),
+        "macro" => Enclosing(Parser::macro_definition),
+        "now" => Alone(output::now),
+        "set" => Alone(names::set),
+        "spaceless" => Enclosing(Parser::spaceless),
+        "templatetag" => Alone(output::template_tag),
+        "widthratio" => Alone(output::width_ratio),
+        "with" => Enclosing(Parser::with),
         _ => return None,
-    };
-    Some(reader)
+    })
 }
 
 impl Parser {
@@ -152,7 +158,11 @@ impl Parser {
             return Err(Failure::parser(Some(&name), "Tags are nested too deeply."));
         }
         self.depth += 1;
-        let node = reader(self, Tag { name, arguments });
+        let mut tag = Tag { name, arguments };
+        let node = match reader {
+            Reader::Alone(read) => read(&mut tag),
+            Reader::Enclosing(read) => read(self, &mut tag),
+        };
         self.depth -= 1;
         node
     }

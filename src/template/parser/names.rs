@@ -1,5 +1,7 @@
 //! Tags that give names: `set`, `with`, `macro`, `block`.
 
+use std::sync::Arc;
+
 use crate::template::{
     failure::Failure,
     lexer::Kind,
@@ -9,21 +11,8 @@ use crate::template::{
 use super::{Parser, Tag, cursor::Cursor};
 
 impl Parser {
-    /// `{% set name = value %}`
-    pub(super) fn set(&mut self, mut tag: Tag) -> Result<Node, Failure> {
-        let arguments = &mut tag.arguments;
-        let name = arguments.take_name();
-        let name = name.ok_or_else(|| arguments.failure("Expected an identifier."))?;
-        if !arguments.symbol("=") {
-            return Err(arguments.failure("Expected '='."));
-        }
-        let value = arguments.expression()?;
-        arguments.finish("Malformed 'set'-tag arguments.")?;
-        Ok(Node::Set(name, value))
-    }
-
     /// `{% with a=1 b=2 %}…{% endwith %}`, `{% with 1 as a 2 as b %}…{% endwith %}`
-    pub(super) fn with(&mut self, mut tag: Tag) -> Result<Node, Failure> {
+    pub(super) fn with(&mut self, tag: &mut Tag) -> Result<Node, Failure> {
         let arguments = &mut tag.arguments;
         if arguments.count() == 0 {
             return Err(arguments.failure("Tag 'with' requires at least one argument."));
@@ -42,7 +31,7 @@ impl Parser {
     }
 
     /// `{% macro name(a, b="default") export %}…{% endmacro %}`
-    pub(super) fn macro_definition(&mut self, mut tag: Tag) -> Result<Node, Failure> {
+    pub(super) fn macro_definition(&mut self, tag: &mut Tag) -> Result<Node, Failure> {
         let arguments = &mut tag.arguments;
         let message = "Macro-tag needs at least an identifier as name.";
         let name = arguments.take_name();
@@ -59,7 +48,7 @@ impl Parser {
             return Err(Failure::parser(Some(&tag.name), message));
         }
         let definition = Macro {
-            mark: tag.name,
+            mark: Arc::clone(&tag.name),
             name,
             arguments: parameters,
         };
@@ -67,7 +56,7 @@ impl Parser {
     }
 
     /// `{% block name %}…{% endblock name %}`: without inheritance, its body.
-    pub(super) fn block(&mut self, mut tag: Tag) -> Result<Node, Failure> {
+    pub(super) fn block(&mut self, tag: &mut Tag) -> Result<Node, Failure> {
         let arguments = &mut tag.arguments;
         if arguments.count() == 0 {
             return Err(arguments.failure("Tag 'block' requires an identifier."));
@@ -101,6 +90,19 @@ impl Parser {
         arguments.finish(message)?;
         Ok(enclosed.body)
     }
+}
+
+/// `{% set name = value %}`
+pub(super) fn set(tag: &mut Tag) -> Result<Node, Failure> {
+    let arguments = &mut tag.arguments;
+    let name = arguments.take_name();
+    let name = name.ok_or_else(|| arguments.failure("Expected an identifier."))?;
+    if !arguments.symbol("=") {
+        return Err(arguments.failure("Expected '='."));
+    }
+    let value = arguments.expression()?;
+    arguments.finish("Malformed 'set'-tag arguments.")?;
+    Ok(Node::Set(name, value))
 }
 
 fn value_as_name(arguments: &mut Cursor) -> Result<(String, Expression), Failure> {

@@ -45,7 +45,9 @@ impl Client {
     /// The instance object.
     #[track_caller]
     pub(crate) fn instance(&self, name: &str) -> Value {
-        self.get(&format!("/1.0/instances/{name}")).metadata().clone()
+        self.get(&format!("/1.0/instances/{name}"))
+            .metadata()
+            .clone()
     }
 
     /// The names of a project's instances.

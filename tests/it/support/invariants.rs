@@ -40,7 +40,10 @@ pub(crate) fn broken(daemon: &Lximaged) -> Vec<String> {
 /// Instances without a tree, trees without an instance, and what is half done.
 fn lost_trees(daemon: &Lximaged) -> Vec<String> {
     let mut broken = Vec::new();
-    let pools = daemon.get("/1.0/storage-pools?recursion=1").metadata().clone();
+    let pools = daemon
+        .get("/1.0/storage-pools?recursion=1")
+        .metadata()
+        .clone();
     let volumes = |pool: &str| {
         let path = format!("/1.0/storage-pools/{pool}/volumes?recursion=1&all-projects=true");
         daemon.get(&path).metadata().as_array().unwrap().clone()
@@ -50,14 +53,26 @@ fn lost_trees(daemon: &Lximaged) -> Vec<String> {
         let rows: BTreeSet<String> = volumes(&text(&pool["name"])).iter().map(place).collect();
         let trees = TREES.iter().flat_map(|(directory, depth)| {
             let found = below(&source.join(directory), *depth);
-            found.into_iter().map(move |name| format!("{directory}/{name}"))
+            found
+                .into_iter()
+                .map(move |name| format!("{directory}/{name}"))
         });
         let trees: BTreeSet<String> = trees.collect();
         let name = &pool["name"];
-        broken.extend(rows.difference(&trees).map(|row| format!("{name}: no tree {row}")));
-        broken.extend(trees.difference(&rows).map(|tree| format!("{name}: no row for {tree}")));
+        broken.extend(
+            rows.difference(&trees)
+                .map(|row| format!("{name}: no tree {row}")),
+        );
+        broken.extend(
+            trees
+                .difference(&rows)
+                .map(|tree| format!("{name}: no row for {tree}")),
+        );
         let left = below(&source.join(".staging"), 1);
-        broken.extend(left.into_iter().map(|left| format!("{name}: left in .staging: {left}")));
+        broken.extend(
+            left.into_iter()
+                .map(|left| format!("{name}: left in .staging: {left}")),
+        );
     }
     broken
 }
@@ -93,7 +108,9 @@ fn below(directory: &Path, depth: usize) -> Vec<String> {
     }
     let inside = names.flat_map(|name| {
         let found = below(&directory.join(&name), depth - 1);
-        found.into_iter().map(move |inner| format!("{name}/{inner}"))
+        found
+            .into_iter()
+            .map(move |inner| format!("{name}/{inner}"))
     });
     inside.collect()
 }

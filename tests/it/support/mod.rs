@@ -22,6 +22,7 @@ pub(crate) mod strace;
 pub(crate) mod stream;
 pub(crate) mod tar;
 pub(crate) mod trust;
+pub(crate) mod upstream;
 
 use std::{
     thread,

@@ -65,7 +65,13 @@ fn type_name(value: &Value) -> String {
 
 fn string(bytes: &[u8], verb: char, flags: Flags) -> Option<Vec<u8>> {
     Some(match verb {
-        'v' if flags.sharp => flags.pad(&quote::string(bytes, flags)),
+        'v' if flags.sharp => flags.pad(&quote::string(
+            bytes,
+            Flags {
+                sharp: false,
+                ..flags
+            },
+        )),
         'v' | 's' => flags.pad(&truncated(bytes, flags)),
         'q' => flags.pad(&quote::string(&truncated(bytes, flags), flags)),
         'x' => flags.pad(&hexadecimal(bytes, flags, "0x", |byte| {

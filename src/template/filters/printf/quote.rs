@@ -17,7 +17,7 @@ pub(super) fn string(bytes: &[u8], flags: Flags) -> Vec<u8> {
                 .for_each(|rune| escape(&mut quoted, rune, '"', flags.plus)),
             Err(_) => piece
                 .iter()
-                .for_each(|byte| quoted.push_str(&format!("\\x{byte:02x}"))),
+                .for_each(|byte| quoted.extend([format!("\\x{byte:02x}")])),
         }
     }
     quoted.push('"');
@@ -59,11 +59,12 @@ fn escape(quoted: &mut String, rune: char, quote: char, ascii: bool) {
     } else if is_printed(rune) && (rune.is_ascii() || !ascii) {
         quoted.push(rune);
     } else {
-        quoted.push_str(&match u32::from(rune) {
+        let escaped = match u32::from(rune) {
             code @ ..0x80 => format!("\\x{code:02x}"),
             code @ ..0x1_0000 => format!("\\u{code:04x}"),
             code => format!("\\U{code:08x}"),
-        });
+        };
+        quoted.push_str(&escaped);
     }
 }
 
