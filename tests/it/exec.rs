@@ -17,7 +17,10 @@ fn with_running() -> Lximaged {
 /// Waits for an operation to end.
 #[track_caller]
 fn ended(daemon: &Client, path: &str) -> Value {
-    daemon.get(&format!("{path}/wait?timeout=60")).metadata().clone()
+    daemon
+        .get(&format!("{path}/wait?timeout=60"))
+        .metadata()
+        .clone()
 }
 
 /// How a session's command ended.
@@ -28,7 +31,11 @@ fn code(daemon: &Client, session: &Session) -> Value {
 
 /// Whether a process with these arguments runs inside.
 fn runs(daemon: &Lximaged, arguments: &str) -> bool {
-    daemon.run("c", &["ps"]).1.lines().any(|line| line.trim_end().ends_with(arguments))
+    daemon
+        .run("c", &["ps"])
+        .1
+        .lines()
+        .any(|line| line.trim_end().ends_with(arguments))
 }
 
 #[test]
@@ -50,12 +57,21 @@ fn the_operation_tells_what_runs() {
     let mut events = Events::listen(&daemon, "?type=lifecycle");
     let body = json!({"command": ["cat"], "wait-for-websocket": true,
         "environment": {"A": "b"}});
-    let operation = daemon.post("/1.0/instances/c/exec", &body).operation().clone();
+    let operation = daemon
+        .post("/1.0/instances/c/exec", &body)
+        .operation()
+        .clone();
     assert_eq!(operation["class"], "websocket");
     assert_eq!(operation["description"], "Executing command");
-    assert_eq!(operation["resources"]["instances"], json!(["/1.0/instances/c"]));
+    assert_eq!(
+        operation["resources"]["instances"],
+        json!(["/1.0/instances/c"])
+    );
     let told = &operation["metadata"];
-    assert_eq!((&told["command"], &told["interactive"]), (&json!(["cat"]), &json!(false)));
+    assert_eq!(
+        (&told["command"], &told["interactive"]),
+        (&json!(["cat"]), &json!(false))
+    );
     let environment = json!({"A": "b", "HOME": "/root", "LANG": "C.UTF-8", "USER": "root",
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"});
     assert_eq!(told["environment"], environment);
@@ -79,11 +95,22 @@ fn exit_codes_are_those_of_the_shell() {
     for command in [["/no/such/program"], ["/etc/passwd"]] {
         let body = json!({"command": command});
         let failed = daemon.finished(&daemon.post("/1.0/instances/c/exec", &body));
-        assert_eq!(failed["err"].as_str().map(|text| text.starts_with("Command not")), Some(true));
-        assert!(failed["metadata"]["return"].as_i64().unwrap() >= 126, "{failed}");
+        assert_eq!(
+            failed["err"]
+                .as_str()
+                .map(|text| text.starts_with("Command not")),
+            Some(true)
+        );
+        assert!(
+            failed["metadata"]["return"].as_i64().unwrap() >= 126,
+            "{failed}"
+        );
     }
     let nothing = daemon.finished(&daemon.post("/1.0/instances/c/exec", &json!({"command": []})));
-    assert_eq!(nothing["err"], "Failed to retrieve PID of executing child process");
+    assert_eq!(
+        nothing["err"],
+        "Failed to retrieve PID of executing child process"
+    );
 }
 
 #[test]
@@ -104,7 +131,10 @@ fn a_terminal_has_a_size_and_follows_it() {
         "width": 81, "height": 25});
     let mut session = daemon.exec("c", &request);
     let said = session.read_until("0", "ready");
-    assert!(said.contains("/dev/pts/") && said.contains("25 81\r\n"), "{said:?}");
+    assert!(
+        said.contains("/dev/pts/") && said.contains("25 81\r\n"),
+        "{said:?}"
+    );
     let size = json!({"width": "100", "height": "30"});
     session.control(&json!({"command": "window-resize", "args": size}));
     let said = String::from_utf8(session.read("0")).unwrap();
@@ -169,7 +199,10 @@ fn much_output_waits_for_a_slow_client() {
     let mut session = daemon.exec("c", &json!({"command": ["sh", "-c", script]}));
     let before = daemon.peak_memory_kib();
     // Until somebody reads, only so much is under way.
-    assert!(soon(PATIENCE, || runs(&daemon, "head -c 20000000 /dev/zero")));
+    assert!(soon(PATIENCE, || runs(
+        &daemon,
+        "head -c 20000000 /dev/zero"
+    )));
     assert_eq!(session.read("1").len(), 20_000_000);
     assert_eq!(session.read("2"), b"end\n");
     assert_eq!(code(&daemon, &session), 0);
@@ -196,7 +229,10 @@ fn a_secret_opens_one_socket_once() {
     }
     let daemon = with_running();
     let body = json!({"command": ["cat"], "wait-for-websocket": true});
-    let operation = daemon.post("/1.0/instances/c/exec", &body).operation().clone();
+    let operation = daemon
+        .post("/1.0/instances/c/exec", &body)
+        .operation()
+        .clone();
     let path = format!("/1.0/operations/{}", operation["id"].as_str().unwrap());
     let refused = |secret: &str| connect(&daemon, &path, secret).err().unwrap_or_default();
     assert!(refused("wrong").contains("permission denied"));
@@ -213,10 +249,16 @@ fn a_secret_opens_one_socket_once() {
 fn only_operations_with_websockets_have_some() {
     let daemon = with_running();
     let body = json!({"command": ["sleep", "1"]});
-    let operation = daemon.post("/1.0/instances/c/exec", &body).operation().clone();
+    let operation = daemon
+        .post("/1.0/instances/c/exec", &body)
+        .operation()
+        .clone();
     let path = format!("/1.0/operations/{}", operation["id"].as_str().unwrap());
     let refused = connect(&daemon, &path, "x").err().unwrap();
-    assert!(refused.contains("Only websocket operations can be connected"), "{refused}");
+    assert!(
+        refused.contains("Only websocket operations can be connected"),
+        "{refused}"
+    );
     ended(&daemon, &path);
 }
 
@@ -224,14 +266,26 @@ fn only_operations_with_websockets_have_some() {
 fn lxc_exec_works_as_users_know_it() {
     let daemon = with_running();
     assert_eq!(daemon.lxc(&["exec", "c", "--", "echo", "hi"]), "hi\n");
-    assert_eq!(daemon.lxc(&["exec", "c", "--env", "K=v", "--", "sh", "-c", "echo $K"]), "v\n");
+    assert_eq!(
+        daemon.lxc(&["exec", "c", "--env", "K=v", "--", "sh", "-c", "echo $K"]),
+        "v\n"
+    );
     assert_eq!(daemon.lxc(&["exec", "c", "--", "pwd"]), "/root\n");
-    assert_eq!(daemon.lxc(&["exec", "c", "--cwd", "/tmp", "--", "pwd"]), "/tmp\n");
+    assert_eq!(
+        daemon.lxc(&["exec", "c", "--cwd", "/tmp", "--", "pwd"]),
+        "/tmp\n"
+    );
     // A directory that only the instance has, and one that nobody has.
     daemon.lxc(&["exec", "c", "--", "touch", "/mnt/x"]);
     daemon.run("c", &["sh", "-c", "/bin/busybox mkdir -p '/only here'"]);
-    assert_eq!(daemon.lxc(&["exec", "c", "--cwd", "/only here", "--", "pwd"]), "/only here\n");
-    assert_eq!(daemon.lxc(&["exec", "c", "--cwd", "/no/such", "--", "pwd"]), "/\n");
+    assert_eq!(
+        daemon.lxc(&["exec", "c", "--cwd", "/only here", "--", "pwd"]),
+        "/only here\n"
+    );
+    assert_eq!(
+        daemon.lxc(&["exec", "c", "--cwd", "/no/such", "--", "pwd"]),
+        "/\n"
+    );
     let said = daemon.lxc(&["exec", "c", "--user", "1000", "--group", "1001", "--", "id"]);
     assert_eq!(said, "uid=1000 gid=1001\n");
     let mut failing = daemon.lxc_command(&["exec", "c", "--", "sh", "-c", "exit 42"]);
@@ -242,12 +296,18 @@ fn lxc_exec_works_as_users_know_it() {
 fn nothing_is_read_by_a_shell() {
     let daemon = with_running();
     let hostile = "$(touch /tmp/owned); `touch /tmp/owned`; 'x' \"y\" | z\nnext";
-    assert_eq!(daemon.run("c", &["echo", hostile]).1, format!("{hostile}\n"));
+    assert_eq!(
+        daemon.run("c", &["echo", hostile]).1,
+        format!("{hostile}\n")
+    );
     let request = json!({"command": ["/bin/echo", hostile], "cwd": "/mnt/$(touch owned)",
         "environment": {"X": hostile}});
     let mut session = daemon.exec("c", &request);
     assert_eq!(session.read("1"), format!("{hostile}\n").into_bytes());
-    assert_eq!(daemon.run("c", &["ls", "/tmp", "/mnt"]).1, "/mnt:\n\n/tmp:\n");
+    assert_eq!(
+        daemon.run("c", &["ls", "/tmp", "/mnt"]).1,
+        "/mnt:\n\n/tmp:\n"
+    );
 }
 
 #[test]
@@ -255,7 +315,10 @@ fn nothing_of_the_daemon_is_open_inside() {
     let daemon = with_running();
     let open = daemon.run("c", &["ls", "/proc/self/fd"]).1;
     // Its streams, and the directory it lists.
-    assert_eq!(open.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);
+    assert_eq!(
+        open.split_whitespace().collect::<Vec<_>>(),
+        ["0", "1", "2", "3"]
+    );
     let of_init = daemon.run("c", &["sh", "-c", "ls /proc/1/fd | wc -l"]).1;
     assert!(of_init.trim().parse::<u32>().unwrap() <= 3, "{of_init}");
 }
@@ -264,10 +327,15 @@ fn nothing_of_the_daemon_is_open_inside() {
 fn the_console_is_a_terminal_too() {
     let daemon = with_running();
     let body = json!({"type": "console", "width": 80, "height": 24});
-    let operation = daemon.post("/1.0/instances/c/console", &body).operation().clone();
+    let operation = daemon
+        .post("/1.0/instances/c/console", &body)
+        .operation()
+        .clone();
     let mut session = Session::open(&daemon, &operation);
     // What is written there comes out here.
-    let seen = soon(PATIENCE, || daemon.run("c", &["sh", "-c", "echo seen > /dev/console"]).0 == 0);
+    let seen = soon(PATIENCE, || {
+        daemon.run("c", &["sh", "-c", "echo seen > /dev/console"]).0 == 0
+    });
     assert!(seen);
     session.read_until("0", "seen");
     let operation = session.vanish();

@@ -5,8 +5,7 @@ use std::{fs, time::Duration};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Events, Lximaged, Options, PATIENCE, against_lxd, beyond_lxd,
-    containers::busybox, soon,
+    Events, Lximaged, Options, PATIENCE, against_lxd, beyond_lxd, containers::busybox, soon,
 };
 
 /// The actions that have come so far about instances.
@@ -37,16 +36,28 @@ fn an_instance_starts_and_stops_cleanly() {
     );
     assert_eq!(instance["config"]["volatile.last_state.power"], "RUNNING");
     assert_ne!(instance["last_used_at"], "1970-01-01T00:00:00Z");
-    assert_eq!(daemon.act("c", "start")["err"], "The instance is already running");
+    assert_eq!(
+        daemon.act("c", "start")["err"],
+        "The instance is already running"
+    );
     let stopped = daemon.act("c", "stop");
     assert_eq!(stopped["status"], "Success", "{stopped}");
     assert_eq!(stopped["description"], "Stopping instance");
-    assert_eq!(stopped["resources"], json!({"instances": ["/1.0/instances/c"]}));
+    assert_eq!(
+        stopped["resources"],
+        json!({"instances": ["/1.0/instances/c"]})
+    );
     let instance = daemon.instance("c");
     assert_eq!(instance["status"], "Stopped");
     assert_eq!(instance["config"]["volatile.last_state.power"], "STOPPED");
-    assert_eq!(daemon.act("c", "stop")["err"], "The instance is already stopped");
-    assert_eq!(daemon.act("c", "restart")["err"], "The instance is already stopped");
+    assert_eq!(
+        daemon.act("c", "stop")["err"],
+        "The instance is already stopped"
+    );
+    assert_eq!(
+        daemon.act("c", "restart")["err"],
+        "The instance is already stopped"
+    );
     assert_eq!(
         actions(&mut events, "instance-shutdown"),
         ["instance-started", "instance-shutdown"]
@@ -61,9 +72,15 @@ fn a_container_that_does_not_listen_is_stopped_by_force() {
     assert_eq!(code, 0);
     let mut events = Events::listen(&daemon, "?type=lifecycle");
     daemon.kill("c");
-    assert_eq!(actions(&mut events, "instance-stopped"), ["instance-stopped"]);
+    assert_eq!(
+        actions(&mut events, "instance-stopped"),
+        ["instance-stopped"]
+    );
     daemon.start("c");
-    assert_eq!(daemon.run("c", &["cat", "/root/kept"]), (0, "kept\n".to_owned()));
+    assert_eq!(
+        daemon.run("c", &["cat", "/root/kept"]),
+        (0, "kept\n".to_owned())
+    );
 }
 
 #[test]
@@ -76,7 +93,10 @@ fn an_unknown_action_or_instance_is_refused() {
     let answer = daemon.put("/1.0/instances/x/state", &json!({"action": "start"}));
     answer.is_error(404, "Instance not found");
     for action in ["freeze", "unfreeze"] {
-        assert_eq!(daemon.act("c", action)["err"], "The container isn't running");
+        assert_eq!(
+            daemon.act("c", action)["err"],
+            "The container isn't running"
+        );
     }
     let answer = daemon.post("/1.0/instances/c/exec", &json!({"command": ["true"]}));
     answer.is_error(400, "Instance is not running");
@@ -86,9 +106,15 @@ fn an_unknown_action_or_instance_is_refused() {
 fn a_frozen_instance_waits_and_goes_on() {
     let daemon = with_running();
     let mut events = Events::listen(&daemon, "?type=lifecycle");
-    assert_eq!(daemon.act("c", "freeze")["description"], "Freezing instance");
+    assert_eq!(
+        daemon.act("c", "freeze")["description"],
+        "Freezing instance"
+    );
     assert_eq!(daemon.status("c"), "Frozen");
-    assert_eq!(daemon.act("c", "freeze")["err"], "The container is already frozen");
+    assert_eq!(
+        daemon.act("c", "freeze")["err"],
+        "The container is already frozen"
+    );
     let answer = daemon.post("/1.0/instances/c/exec", &json!({"command": ["true"]}));
     answer.is_error(400, "Instance is frozen");
     assert_eq!(daemon.act("c", "unfreeze")["status"], "Success");
@@ -113,7 +139,10 @@ fn a_frozen_instance_waits_and_goes_on() {
 fn the_state_tells_what_it_uses() {
     let daemon = with_running();
     let state = daemon.get("/1.0/instances/c/state").metadata().clone();
-    assert_eq!((&state["status"], &state["status_code"]), (&json!("Running"), &json!(103)));
+    assert_eq!(
+        (&state["status"], &state["status_code"]),
+        (&json!("Running"), &json!(103))
+    );
     assert!(state["pid"].as_i64().unwrap() > 1, "{state}");
     assert!(state["processes"].as_i64().unwrap() >= 1, "{state}");
     assert!(state["memory"]["usage"].as_i64().unwrap() > 0, "{state}");
@@ -121,7 +150,10 @@ fn the_state_tells_what_it_uses() {
     assert_eq!(state["network"]["lo"]["type"], "loopback", "{state}");
     daemon.kill("c");
     let state = daemon.get("/1.0/instances/c/state").metadata().clone();
-    assert_eq!((&state["pid"], &state["network"]), (&json!(0), &json!(null)));
+    assert_eq!(
+        (&state["pid"], &state["network"]),
+        (&json!(0), &json!(null))
+    );
 }
 
 #[test]
@@ -129,10 +161,21 @@ fn root_inside_is_nobody_outside_unless_it_is_privileged() {
     let daemon = Lximaged::start();
     let found = daemon.import(&busybox("bb"));
     let owner = |name: &str| {
-        let pid = daemon.get(&format!("/1.0/instances/{name}/state")).metadata()["pid"].clone();
+        let pid = daemon
+            .get(&format!("/1.0/instances/{name}/state"))
+            .metadata()["pid"]
+            .clone();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let line = status.lines().find(|line| line.starts_with("Uid:")).unwrap().to_owned();
-        line.split_whitespace().nth(1).unwrap().parse::<u32>().unwrap()
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("Uid:"))
+            .unwrap()
+            .to_owned();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u32>()
+            .unwrap()
     };
     daemon.init("c", &found);
     daemon.start("c");
@@ -149,7 +192,10 @@ fn root_inside_is_nobody_outside_unless_it_is_privileged() {
     daemon.patch("/1.0/instances/c", &body);
     daemon.start("c");
     assert_eq!(owner("c"), 0);
-    assert_eq!(daemon.run("c", &["sh", "-c", "touch /root/x && echo ok"]).1, "ok\n");
+    assert_eq!(
+        daemon.run("c", &["sh", "-c", "touch /root/x && echo ok"]).1,
+        "ok\n"
+    );
 }
 
 #[test]
@@ -171,14 +217,23 @@ fn keys_of_the_configuration_are_acted_on() {
     let shell = |script: &str| daemon.run("c", &["sh", "-c", script]).1;
     assert_eq!(shell("echo $COLOUR"), "dark red\n");
     assert_eq!(shell("cat '/mnt/host dir/hello'"), "from the host\n");
-    assert_eq!(shell("touch '/mnt/host dir/x' 2>/dev/null || echo no"), "no\n");
+    assert_eq!(
+        shell("touch '/mnt/host dir/x' 2>/dev/null || echo no"),
+        "no\n"
+    );
     let environment = shell("cat /proc/1/environ").replace('\0', "\n");
     assert!(environment.contains("COLOUR=dark red\n"), "{environment}");
     let allowed = shell("cat /proc/1/status");
-    let cpus = allowed.lines().find(|line| line.starts_with("Cpus_allowed_list:")).unwrap();
+    let cpus = allowed
+        .lines()
+        .find(|line| line.starts_with("Cpus_allowed_list:"))
+        .unwrap();
     assert_eq!(cpus.split_whitespace().nth(1), Some("0"));
     let state = daemon.get("/1.0/instances/c/state").metadata().clone();
-    assert_eq!(state["network"]["eth7"]["hwaddr"], "00:16:3e:01:02:03", "{state}");
+    assert_eq!(
+        state["network"]["eth7"]["hwaddr"], "00:16:3e:01:02:03",
+        "{state}"
+    );
     assert_ne!(state["network"]["eth7"]["host_name"], "", "{state}");
 }
 
@@ -193,11 +248,17 @@ fn an_interface_keeps_the_address_of_its_first_start() {
     daemon.start("c");
     let address = || {
         let state = daemon.get("/1.0/instances/c/state").metadata().clone();
-        state["network"]["eth0"]["hwaddr"].as_str().unwrap().to_owned()
+        state["network"]["eth0"]["hwaddr"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
     let first = address();
     assert!(first.starts_with("00:16:3e:"), "{first}");
-    assert_eq!(daemon.instance("c")["config"]["volatile.eth0.hwaddr"], first);
+    assert_eq!(
+        daemon.instance("c")["config"]["volatile.eth0.hwaddr"],
+        first
+    );
     daemon.kill("c");
     daemon.start("c");
     assert_eq!(address(), first);
@@ -221,7 +282,11 @@ fn a_value_cannot_begin_a_line_of_the_configuration() {
     };
     assert!(!reason.is_empty());
     assert!(daemon.containers().is_empty());
-    assert!(daemon.names("lxc").iter().all(|name| name == "hook"), "{:?}", daemon.names("lxc"));
+    assert!(
+        daemon.names("lxc").iter().all(|name| name == "hook"),
+        "{:?}",
+        daemon.names("lxc")
+    );
 }
 
 #[test]
@@ -256,7 +321,10 @@ fn a_device_that_is_not_there_is_named() {
     let made = daemon.finished(&daemon.post("/1.0/instances", &body));
     if made["status"] == "Success" {
         let failed = daemon.act("c", "start");
-        assert!(failed["err"].as_str().unwrap().contains("nosuchbr0"), "{failed}");
+        assert!(
+            failed["err"].as_str().unwrap().contains("nosuchbr0"),
+            "{failed}"
+        );
     }
 }
 
@@ -293,12 +361,21 @@ fn a_container_outlives_the_daemon() {
     let pid = |daemon: &Lximaged| daemon.get("/1.0/instances/c/state").metadata()["pid"].clone();
     let before = pid(&daemon);
     daemon.restart();
-    assert_eq!((daemon.status("c"), pid(&daemon)), ("Running".to_owned(), before.clone()));
+    assert_eq!(
+        (daemon.status("c"), pid(&daemon)),
+        ("Running".to_owned(), before.clone())
+    );
     daemon.kill9();
     assert_eq!(daemon.containers(), ["c"]);
     daemon.boot();
-    assert_eq!((daemon.status("c"), pid(&daemon)), ("Running".to_owned(), before));
-    assert_eq!(daemon.run("c", &["echo", "still", "here"]).1, "still here\n");
+    assert_eq!(
+        (daemon.status("c"), pid(&daemon)),
+        ("Running".to_owned(), before)
+    );
+    assert_eq!(
+        daemon.run("c", &["echo", "still", "here"]).1,
+        "still here\n"
+    );
     let stopped = daemon.act("c", "stop");
     assert_eq!(stopped["status"], "Success", "{stopped}");
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
@@ -347,7 +424,10 @@ fn what_ended_while_the_daemon_was_away_is_noticed() {
 fn an_instance_that_stops_by_itself_is_stopped() {
     let daemon = with_running();
     let mut events = Events::listen(&daemon, "?type=lifecycle");
-    daemon.post("/1.0/instances/c/exec", &json!({"command": ["poweroff", "-f"]}));
+    daemon.post(
+        "/1.0/instances/c/exec",
+        &json!({"command": ["poweroff", "-f"]}),
+    );
     events.action("instance-shutdown");
     assert!(soon(PATIENCE, || daemon.status("c") == "Stopped"));
     assert!(daemon.containers().is_empty());
@@ -363,7 +443,10 @@ fn an_instance_that_reboots_is_started_anew() {
     // What was changed meanwhile counts from now on.
     let body = json!({"config": {"environment.FRESH": "yes"}});
     daemon.patch("/1.0/instances/c", &body);
-    daemon.post("/1.0/instances/c/exec", &json!({"command": ["reboot", "-f"]}));
+    daemon.post(
+        "/1.0/instances/c/exec",
+        &json!({"command": ["reboot", "-f"]}),
+    );
     events.action("instance-restarted");
     assert_eq!(daemon.status("c"), "Running");
     assert_ne!(pid(), before);
@@ -376,8 +459,14 @@ fn a_restart_is_told_as_one() {
     let daemon = with_running();
     let mut events = Events::listen(&daemon, "?type=lifecycle");
     let done = daemon.act("c", "restart");
-    assert_eq!((&done["status"], &done["description"]), (&json!("Success"), &json!("Restarting instance")));
-    assert_eq!(actions(&mut events, "instance-restarted"), ["instance-restarted"]);
+    assert_eq!(
+        (&done["status"], &done["description"]),
+        (&json!("Success"), &json!("Restarting instance"))
+    );
+    assert_eq!(
+        actions(&mut events, "instance-restarted"),
+        ["instance-restarted"]
+    );
 }
 
 #[test]
@@ -393,8 +482,13 @@ fn an_ephemeral_instance_goes_when_it_stops() {
     daemon.kill("e");
     assert_eq!(daemon.instance_names("default"), ["f"]);
     // Also when nobody asked for it.
-    daemon.post("/1.0/instances/f/exec", &json!({"command": ["poweroff", "-f"]}));
-    assert!(soon(PATIENCE, || daemon.instance_names("default").is_empty()));
+    daemon.post(
+        "/1.0/instances/f/exec",
+        &json!({"command": ["poweroff", "-f"]}),
+    );
+    assert!(soon(PATIENCE, || daemon
+        .instance_names("default")
+        .is_empty()));
 }
 
 #[test]
@@ -417,7 +511,9 @@ fn what_is_to_start_with_the_daemon_does() {
 #[test]
 fn a_running_instance_is_not_deleted() {
     let daemon = with_running();
-    daemon.delete("/1.0/instances/c").is_error(400, "Instance is running");
+    daemon
+        .delete("/1.0/instances/c")
+        .is_error(400, "Instance is running");
     assert_eq!(daemon.status("c"), "Running");
 }
 
@@ -428,7 +524,11 @@ fn the_console_can_be_read_and_forgotten() {
     assert!(soon(PATIENCE, || log().contains("booted")), "{}", log());
     daemon.delete("/1.0/instances/c/console").is_done();
     assert!(!log().contains("booted"));
-    assert!(daemon.lxc(&["console", "c", "--show-log"]).contains("Console log:"));
+    assert!(
+        daemon
+            .lxc(&["console", "c", "--show-log"])
+            .contains("Console log:")
+    );
     let answer = daemon.post("/1.0/instances/c/console", &json!({"type": "bogus"}));
     answer.is_error(400, "Unknown console type \"bogus\"");
     let answer = daemon.post("/1.0/instances/c/console", &json!({"type": "vga"}));
@@ -440,7 +540,12 @@ fn logs_are_listed_read_and_removed() {
     let daemon = with_running();
     daemon.run("c", &["echo", "kept"]);
     let logs = daemon.get("/1.0/instances/c/logs").metadata().clone();
-    let logs: Vec<_> = logs.as_array().unwrap().iter().map(|log| log.as_str().unwrap()).collect();
+    let logs: Vec<_> = logs
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|log| log.as_str().unwrap())
+        .collect();
     assert!(logs.contains(&"/1.0/instances/c/logs/lxc.conf"), "{logs:?}");
     let kept = logs.iter().find(|log| log.ends_with(".stdout")).unwrap();
     assert_eq!(daemon.get(kept).text(), "kept\n");

@@ -24,11 +24,20 @@ const PROGRAMS: &[&str] = &[
 pub(crate) fn busybox(marker: &str) -> Vec<u8> {
     let program = fs::read("/bin/busybox").expect("this test needs busybox-static");
     let mut image = tar::Builder::new(Vec::new());
-    file(&mut image, "metadata.yaml", 0o644, images::metadata(marker).as_bytes());
-    for name in ["", "bin", "dev", "etc", "mnt", "proc", "root", "sbin", "sys", "tmp"] {
+    file(
+        &mut image,
+        "metadata.yaml",
+        0o644,
+        images::metadata(marker).as_bytes(),
+    );
+    for name in [
+        "", "bin", "dev", "etc", "mnt", "proc", "root", "sbin", "sys", "tmp",
+    ] {
         let mode = if name == "root" { 0o700 } else { 0o755 };
         let mut header = header(tar::EntryType::Directory, mode, 0);
-        image.append_data(&mut header, format!("rootfs/{name}/"), [].as_slice()).unwrap();
+        image
+            .append_data(&mut header, format!("rootfs/{name}/"), [].as_slice())
+            .unwrap();
     }
     file(&mut image, "rootfs/bin/busybox", 0o755, &program);
     for name in PROGRAMS {
@@ -36,8 +45,18 @@ pub(crate) fn busybox(marker: &str) -> Vec<u8> {
     }
     link(&mut image, "rootfs/sbin/init");
     // Nothing to do but to be there: no terminals, no devices.
-    file(&mut image, "rootfs/etc/inittab", 0o644, b"::sysinit:/bin/echo booted\n");
-    file(&mut image, "rootfs/etc/passwd", 0o644, b"root:x:0:0:root:/root:/bin/sh\n");
+    file(
+        &mut image,
+        "rootfs/etc/inittab",
+        0o644,
+        b"::sysinit:/bin/echo booted\n",
+    );
+    file(
+        &mut image,
+        "rootfs/etc/passwd",
+        0o644,
+        b"root:x:0:0:root:/root:/bin/sh\n",
+    );
     image.into_inner().unwrap()
 }
 
@@ -57,7 +76,9 @@ fn file(image: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, content: &[u8]
 
 fn link(image: &mut tar::Builder<Vec<u8>>, path: &str) {
     let mut header = header(tar::EntryType::Symlink, 0o777, 0);
-    image.append_link(&mut header, path, "/bin/busybox").unwrap();
+    image
+        .append_link(&mut header, path, "/bin/busybox")
+        .unwrap();
 }
 
 impl Client {
@@ -102,7 +123,9 @@ impl Client {
         let body = json!({"command": command, "record-output": true});
         let operation = self.finished(&self.post(&format!("/1.0/instances/{name}/exec"), &body));
         let told = &operation["metadata"];
-        let code = told["return"].as_i64().unwrap_or_else(|| panic!("{operation}"));
+        let code = told["return"]
+            .as_i64()
+            .unwrap_or_else(|| panic!("{operation}"));
         let output = self.get(told["output"]["1"].as_str().unwrap()).text();
         (code, output)
     }
@@ -152,7 +175,9 @@ impl Session {
     /// Says that there is no more data for one.
     #[track_caller]
     pub(crate) fn end(&mut self, name: &str) {
-        self.socket(name).send(Message::Text(String::new().into())).unwrap();
+        self.socket(name)
+            .send(Message::Text(String::new().into()))
+            .unwrap();
     }
 
     /// Sends a command over the control socket.
@@ -200,7 +225,9 @@ impl Session {
 
     #[track_caller]
     fn socket(&mut self, name: &str) -> &mut WebSocket<Box<dyn Stream>> {
-        self.sockets.get_mut(name).unwrap_or_else(|| panic!("no socket {name}"))
+        self.sockets
+            .get_mut(name)
+            .unwrap_or_else(|| panic!("no socket {name}"))
     }
 }
 
@@ -230,7 +257,9 @@ impl Lximaged {
         let processes = fs::read_dir("/proc").unwrap().flatten();
         let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
         let names = lines.filter_map(|line| {
-            let line = String::from_utf8_lossy(&line).trim_end_matches('\0').to_owned();
+            let line = String::from_utf8_lossy(&line)
+                .trim_end_matches('\0')
+                .to_owned();
             line.strip_prefix(&monitor).map(str::to_owned)
         });
         names.collect()
@@ -256,7 +285,10 @@ pub(crate) fn end_all(daemon: &Lximaged) {
 
 fn stop(lxcpath: &Path, name: &str) {
     let mut command = Command::new("timeout");
-    command.args(["10", "lxc-stop", "-k", "-P"]).arg(lxcpath).args(["-n", name]);
+    command
+        .args(["10", "lxc-stop", "-k", "-P"])
+        .arg(lxcpath)
+        .args(["-n", name]);
     drop(command.stdin(Stdio::null()).stderr(Stdio::null()).status());
 }
 
@@ -264,7 +296,9 @@ fn unmount_below(directory: &Path) {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let mounted = mounts.lines().filter_map(|line| line.split(' ').nth(1));
     let below = mounted.filter(|path| Path::new(path).starts_with(directory.join("d")));
-    let mut below: Vec<_> = below.filter(|path| Path::new(path) != directory.join("d")).collect();
+    let mut below: Vec<_> = below
+        .filter(|path| Path::new(path) != directory.join("d"))
+        .collect();
     below.sort_unstable();
     for path in below.into_iter().rev() {
         drop(Command::new("umount").arg("-l").arg(path).status());

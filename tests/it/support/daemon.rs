@@ -18,7 +18,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Client, containers, PATIENCE, Request, against_lxd, invariants, soon, stream::Identity};
+use super::{
+    Client, PATIENCE, Request, against_lxd, containers, invariants, soon, stream::Identity,
+};
 
 /// How a daemon is started.
 #[derive(Debug, Clone, Default)]
