@@ -14,7 +14,6 @@ mod create;
 mod draft;
 mod endings;
 mod exec;
-mod expire;
 mod files;
 mod instance;
 mod locks;
