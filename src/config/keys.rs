@@ -300,6 +300,12 @@ fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
+/// The value of a setting of the table: its default, when it is not set.
+pub(crate) fn value<'a>(values: &'a BTreeMap<String, String>, name: &str) -> &'a str {
+    let default = find(name).map_or("", |key| key.default);
+    values.get(name).map_or(default, String::as_str)
+}
+
 /// The settings after a change, and which of them differ. Everything is checked before anything
 /// is changed.
 ///

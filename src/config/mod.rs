@@ -14,3 +14,5 @@ pub(crate) mod pool;
 pub(crate) mod project;
 
 mod check;
+
+pub(crate) use check::truth;

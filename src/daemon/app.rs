@@ -107,7 +107,7 @@ async fn serve(options: Options) -> Result<()> {
         db.clone(),
         store,
         tasks.clone(),
-        operations.clone(),
+        (operations.clone(), settings.clone()),
         clock.clone(),
         (outbound, streams),
     );

@@ -56,7 +56,7 @@ impl Images {
                 auto_update: request.put.auto_update,
                 filename: request.filename,
                 properties: request.put.properties.unwrap_or_default(),
-                replaces: None,
+                ..Details::default()
             },
             aliases: aliases
                 .map(|alias| (alias.name, alias.description))
@@ -155,7 +155,7 @@ impl Images {
     }
 
     /// Fetches the unified image with this hash from this URL.
-    async fn import_direct(
+    pub(super) async fn import_direct(
         &self,
         scope: &Scope,
         from: Direct,
@@ -175,6 +175,7 @@ impl Images {
         let size_bytes = candidate.files.layout().total_bytes();
         candidate.public = details.public;
         candidate.auto_update = details.auto_update;
+        self.mark_cached(&mut candidate, &details);
         candidate.filename = details.filename;
         candidate.properties.extend(details.properties);
         self.admit(scope, candidate, operation.requestor()).await?;
@@ -231,9 +232,9 @@ impl Images {
 }
 
 /// One file that is an image.
-struct Direct {
-    url: String,
+pub(super) struct Direct {
+    pub(super) url: String,
     /// Its hash, as it was written.
-    hash: String,
-    behalf: Behalf,
+    pub(super) hash: String,
+    pub(super) behalf: Behalf,
 }

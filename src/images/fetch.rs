@@ -48,6 +48,9 @@ pub(super) struct Details {
     pub(super) filename: String,
     /// Laid over those it has.
     pub(super) properties: BTreeMap<String, String>,
+    /// Whether an instance needs it, and nobody asked for the image itself. Then `auto_update`
+    /// holds for an alias only, and an image that is here already stays as it is.
+    pub(super) for_instance: bool,
     /// What it takes the place of.
     pub(super) replaces: Option<Replaced>,
 }
@@ -56,7 +59,11 @@ impl Details {
     /// Whether they say anything about an image that is here already.
     // LXD: then all of them count, also those that are not set.
     fn say_something(&self) -> bool {
-        self.public || self.auto_update || !self.filename.is_empty() || !self.properties.is_empty()
+        !self.for_instance
+            && (self.public
+                || self.auto_update
+                || !self.filename.is_empty()
+                || !self.properties.is_empty())
     }
 }
 
@@ -166,7 +173,8 @@ impl Images {
             (offered, Some(ticket))
         };
         let size_bytes = offered.layout().total_bytes();
-        let candidate = candidate(image, pull, offered, claim)?;
+        let mut candidate = candidate(image, pull, offered, claim)?;
+        self.mark_cached(&mut candidate, &pull.details);
         self.admit(scope, candidate, operation.requestor()).await?;
         identify(operation, fingerprint.as_str(), size_bytes);
         Ok(fingerprint)
@@ -208,7 +216,7 @@ impl Images {
         let Some(row) = found.filter(|_| details.replaces.is_none()) else {
             return Ok(None);
         };
-        if !details.say_something() && !row.cached {
+        if details.for_instance || (!details.say_something() && !row.cached) {
             return Ok(Some(row.size_bytes));
         }
         let mut transaction = self.db.write().await?;
@@ -222,8 +230,16 @@ impl Images {
         Ok(Some(row.size_bytes))
     }
 
+    /// An image that an instance needs is cached, and used from the moment it is here.
+    pub(super) fn mark_cached(&self, candidate: &mut Candidate, details: &Details) {
+        if details.for_instance {
+            candidate.cached = true;
+            candidate.last_used_at = self.clock.now().into();
+        }
+    }
+
     /// Room for an image whose size is known.
-    async fn claim_for(&self, scope: &Scope, size_bytes: u64) -> Result<Option<Claim>> {
+    pub(super) async fn claim_for(&self, scope: &Scope, size_bytes: u64) -> Result<Option<Claim>> {
         let Some(mut claim) = self.claim(scope).await? else {
             return Ok(None);
         };
@@ -362,7 +378,7 @@ fn candidate(
         architecture: image.architecture,
         filename: filename.clone(),
         public: details.public,
-        auto_update: details.auto_update,
+        auto_update: details.auto_update && (image.by_alias || !details.for_instance),
         cached: false,
         properties,
         created_at: image.created_at,

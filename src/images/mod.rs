@@ -3,17 +3,19 @@
 //! Every way in ends at [`Images::admit`]: bytes become an image there and nowhere else.
 //! [`upload`] receives bytes from clients, [`query`] answers what there is, [`edit`], [`alias`]
 //! and [`remove`] change it, [`export`] hands the files out, [`secret`] lets others fetch them,
-//! [`budget`] says how much a project may have.
+//! [`ensure`] fetches what instances need, [`budget`] says how much a project may have.
 
 mod admit;
 mod alias;
 mod budget;
 mod copy;
 mod edit;
+mod ensure;
 mod export;
 mod fetch;
 mod flight;
 mod origin;
+mod policy;
 mod push;
 mod query;
 mod refresh;
@@ -25,8 +27,10 @@ mod upload;
 pub(crate) use alias::AliasPatch;
 use budget::Budgets;
 pub(crate) use edit::{ImagePatch, set_last_used};
+pub(crate) use ensure::{Blueprint, Lent, RemoteSource};
 pub(crate) use export::{Exported, ExportedPart};
 use flight::Flights;
+pub(crate) use origin::Behalf;
 pub(crate) use query::Visibility;
 pub(crate) use upload::{Intake, RootPart, UploadRequest};
 
@@ -42,6 +46,7 @@ use crate::{
     error::{Context, Result},
     operations::{Operations, happened},
     remote::{Outbound, Streams},
+    settings::Settings,
     store::Store,
     tasks::Tasks,
 };
@@ -53,6 +58,7 @@ pub(crate) struct Images {
     store: Store,
     tasks: Tasks,
     operations: Operations,
+    settings: Settings,
     clock: Clock,
     budgets: Budgets,
     outbound: Outbound,
@@ -68,7 +74,7 @@ impl Images {
         db: Db,
         store: Store,
         tasks: Tasks,
-        operations: Operations,
+        (operations, settings): (Operations, Settings),
         clock: Clock,
         (outbound, streams): (Outbound, Streams),
     ) -> Self {
@@ -77,6 +83,7 @@ impl Images {
             store,
             tasks,
             operations,
+            settings,
             clock,
             budgets: Budgets::default(),
             outbound,
