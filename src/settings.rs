@@ -65,6 +65,11 @@ impl Settings {
         Arc::clone(&self.current.borrow())
     }
 
+    /// The settings from now on, to wait for changes.
+    pub(crate) fn changes(&self) -> watch::Receiver<Arc<Values>> {
+        self.current.subscribe()
+    }
+
     /// What clients see: hidden settings show as `true`.
     pub(crate) fn rendered(&self) -> BTreeMap<String, serde_json::Value> {
         config::keys::rendered(&self.current())

@@ -142,6 +142,24 @@ statements! {
         JOIN images ON images.id = image_sources.image_id
         WHERE server = $1 AND protocol = $2 AND certificate = $3 AND alias = $4 AND type = $5
         ORDER BY images.id";
+    CACHED: 0 = "
+        SELECT id, fingerprint, type, filename, architecture, size, public, auto_update, cached,
+            properties, created_at, expires_at, uploaded_at, last_used_at, project_id
+        FROM images
+        WHERE cached = 1
+        ORDER BY project_id, fingerprint";
+    UPDATED: 0 = "
+        SELECT images.id, fingerprint, type, filename, architecture, size, public, auto_update,
+            cached, images.properties, created_at, images.expires_at, uploaded_at, last_used_at,
+            project_id, image_id, server, protocol, certificate, alias, restricted, by_alias,
+            image_sources.properties, image_sources.expires_at
+        FROM image_sources
+        JOIN images ON images.id = image_sources.image_id
+        WHERE auto_update = 1
+        ORDER BY project_id, fingerprint";
+    LAST_SEEN: 0 = "
+        SELECT MAX(MAX(uploaded_at), MAX(last_used_at))
+        FROM images";
     MOVE_PROFILES: 2 = "
         UPDATE image_profiles
         SET image_id = $2
@@ -405,14 +423,31 @@ pub(crate) async fn from_source(
         alias.into(),
         kind.into(),
     ];
-    let read = |row: &SqliteRow| {
-        Ok(Sourced {
-            image: read(row)?,
-            project: ProjectId(column(row, 14)?),
-            source: read_source(row, 15)?.1,
-        })
-    };
-    FROM_SOURCE.all(session, args, read).await
+    FROM_SOURCE.all(session, args, read_sourced).await
+}
+
+/// The images of all projects that are to be kept up to date and have a source.
+pub(crate) async fn updated(session: &mut Session) -> Result<Vec<Sourced>> {
+    UPDATED.all(session, [], read_sourced).await
+}
+
+fn read_sourced(row: &SqliteRow) -> Result<Sourced> {
+    Ok(Sourced {
+        image: read(row)?,
+        project: ProjectId(column(row, 14)?),
+        source: read_source(row, 15)?.1,
+    })
+}
+
+/// The images of all projects that are only cached.
+pub(crate) async fn cached(session: &mut Session) -> Result<Vec<(ProjectId, ImageRow)>> {
+    let read = |row: &SqliteRow| Ok((ProjectId(column(row, 14)?), read(row)?));
+    CACHED.all(session, [], read).await
+}
+
+/// When an image last came in or was used.
+pub(crate) async fn last_seen(session: &mut Session) -> Result<Option<String>> {
+    LAST_SEEN.one(session, [], |row| column(row, 0)).await
 }
 
 /// Gives the profiles of one image to another, which loses its own.

@@ -17,6 +17,7 @@ pub(crate) mod aliases;
 pub(crate) mod blobs;
 pub(crate) mod certificates;
 pub(crate) mod images;
+pub(crate) mod passes;
 pub(crate) mod pools;
 pub(crate) mod profiles;
 pub(crate) mod projects;

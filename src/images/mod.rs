@@ -9,8 +9,10 @@ mod admit;
 mod alias;
 mod budget;
 mod copy;
+mod doubt;
 mod edit;
 mod ensure;
+mod expire;
 mod export;
 mod fetch;
 mod flight;
@@ -22,16 +24,21 @@ mod refresh;
 mod remove;
 mod secret;
 mod startup;
+mod sweep;
+mod update;
+mod updates;
 mod upload;
 
 pub(crate) use alias::AliasPatch;
 use budget::Budgets;
+use doubt::Doubts;
 pub(crate) use edit::{ImagePatch, set_last_used};
 pub(crate) use ensure::{Blueprint, Lent, RemoteSource};
 pub(crate) use export::{Exported, ExportedPart};
 use flight::Flights;
 pub(crate) use origin::Behalf;
 pub(crate) use query::Visibility;
+use updates::Updates;
 pub(crate) use upload::{Intake, RootPart, UploadRequest};
 
 use std::{num::NonZero, sync::Arc};
@@ -64,6 +71,8 @@ pub(crate) struct Images {
     outbound: Outbound,
     streams: Streams,
     flights: Flights,
+    doubts: Doubts,
+    updates: Updates,
     /// As many decoders as there are processors.
     decoding: Arc<Semaphore>,
 }
@@ -89,6 +98,8 @@ impl Images {
             outbound,
             streams,
             flights: Flights::default(),
+            doubts: Doubts::default(),
+            updates: Updates::default(),
             decoding: Arc::new(Semaphore::new(processors())),
         }
     }

@@ -12,6 +12,7 @@ pub(super) mod profiles;
 pub(super) mod projects;
 pub(super) mod server;
 pub(super) mod storage;
+pub(super) mod tasks;
 pub(super) mod upload;
 pub(super) mod volumes;
 

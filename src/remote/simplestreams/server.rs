@@ -45,6 +45,9 @@ const MAX_LISTS: usize = 16;
 /// How long documents are taken to be current.
 const CURRENT_FOR: time::Duration = time::Duration::hours(1);
 
+/// How long documents are kept after they were last found to be current.
+const KEPT_FOR: time::Duration = time::Duration::days(30);
+
 /// How long a server is given to get over having gone back in time.
 const ROLLBACK_FOR: time::Duration = time::Duration::hours(24);
 
@@ -166,6 +169,20 @@ impl Streams {
             base,
             catalog,
         })
+    }
+
+    /// Removes kept documents that nobody has asked for in a long time. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be looked at.
+    pub(crate) async fn remove_unused(&self) -> Result<usize> {
+        let (cache, then) = (self.cache.clone(), self.clock.now() - KEPT_FOR);
+        let remove = move || {
+            let removed = cache.remove_unused(then);
+            removed.context("Failed to look at the kept streams")
+        };
+        self.tasks.run_blocking(remove).await
     }
 
     fn known(&self, key: Address) -> Arc<tokio::sync::Mutex<Known>> {
