@@ -15,4 +15,4 @@ pub(crate) mod project;
 
 mod check;
 
-pub(crate) use check::truth;
+pub(crate) use check::{parse_size, truth};

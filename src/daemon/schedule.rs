@@ -6,7 +6,7 @@ use crate::{
     api::objects::Metadata,
     error::Result,
     images::Images,
-    jobs::{Job, every},
+    jobs::{Job, every, when_due},
     operations::{Operation, Operations},
     remote::Streams,
 };
@@ -78,14 +78,16 @@ pub(super) fn jobs(images: &Images, operations: &Operations, streams: &Streams) 
         Job::new(
             "auto-update",
             "Updating images",
-            move || until.until_updates(),
+            when_due(move || {
+                let images = until.clone();
+                async move { images.until_updates().await }
+            }),
             move |operation| {
                 let images = updates.clone();
                 async move { images.update_all(operation).await }
             },
         )
         .at_start()
-        .after_changes_of(&["images.auto_update_interval"])
         .by_hand(move || by_hand.make_updates_due()),
     ]
 }

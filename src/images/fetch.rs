@@ -23,7 +23,7 @@ use crate::{
     image::{Fingerprint, Layout, Part},
     operations::Operation,
     remote::{
-        Asked, Freshness, LxdServer, Meter, RemoteImage, Sink, StreamServer,
+        Asked, Freshness, Held, LxdServer, Meter, RemoteImage, Sink, StreamServer,
         simplestreams::{Bases, Listed},
     },
 };
@@ -53,6 +53,19 @@ pub(super) struct Details {
     pub(super) for_instance: bool,
     /// What it takes the place of.
     pub(super) replaces: Option<Replaced>,
+}
+
+impl Pull {
+    /// Whether there is a newer image cannot be told from an old list.
+    fn check_current(&self, server: &StreamServer) -> Result<()> {
+        match server
+            .outdated()
+            .filter(|_| self.details.replaces.is_some())
+        {
+            Some(why) => Err(Error::new(Kind::Unavailable, why)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Details {
@@ -127,7 +140,10 @@ impl Images {
             })?;
         if origin.protocol == Protocol::SimpleStreams {
             let server = self.streams.open(&origin.server, contact, freshness).await;
-            let listed = server.and_then(|server| Ok((server.find(asked)?, server)));
+            let listed = server.and_then(|server| {
+                pull.check_current(&server)?;
+                Ok((server.find(asked)?, server))
+            });
             let (listed, server) = listed.context("Failed getting remote image info")?;
             return Ok(Found::Stream(server, Box::new(listed)));
         }
@@ -168,7 +184,8 @@ impl Images {
         let (offered, _ticket) = if let Some(layout) = self.shared(pull, &fingerprint).await? {
             (Offered::stored(fingerprint.clone(), layout), None)
         } else {
-            let ticket = self.board(pull, found);
+            let held = operation.is_part().then(|| Held::by(&self.throttle));
+            let ticket = self.board(pull, found, held);
             let offered = operation.cancellable(ticket.wait(operation)).await?;
             (offered, Some(ticket))
         };
@@ -268,12 +285,12 @@ impl Images {
     }
 
     /// Joins the download of an image, or starts it.
-    fn board(&self, pull: &Pull, found: &Found) -> Ticket {
+    fn board(&self, pull: &Pull, found: &Found, held: Option<Held>) -> Ticket {
         let key = key(pull, &found.image().fingerprint);
         let (this, found) = (self.clone(), found.clone());
         let secret = pull.asked.secret.clone();
         let download = |meter| this.download(found, secret, meter);
-        self.flights.join(&self.tasks, key, download)
+        self.flights.join(&self.tasks, (key, held), download)
     }
 
     /// Downloads an image into staging, and makes sure that it is the one.

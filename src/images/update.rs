@@ -19,6 +19,8 @@ use crate::{
     error::{Error, Result},
     image::Fingerprint,
     operations::Operation,
+    remote::Throttle,
+    settings::Settings,
 };
 
 /// How long one image may take.
@@ -85,7 +87,7 @@ impl Images {
             }
             self.tell_updates(&done, &operation).await?;
         }
-        self.settle_updates().await?;
+        self.until_updates().await?;
         self.tell_updates(&done, &operation).await
     }
 
@@ -94,9 +96,21 @@ impl Images {
         self.updates.plan().clear();
     }
 
-    /// How long it is until an image is due.
-    pub(crate) fn until_updates(&self) -> Duration {
-        self.updates.wait()
+    /// How long it is until an image is due. What is not kept up to date any more is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub(crate) async fn until_updates(&self) -> Result<Duration> {
+        let mut session = self.db.read().await?;
+        let images = db::images::updated(&mut session).await?;
+        let images: BTreeSet<_> = images.iter().map(key).collect();
+        let projects = self.intervals(&mut session).await?.into_iter();
+        let projects = projects
+            .map(|(scope, every)| (scope.images, every))
+            .collect();
+        let now = self.updates.now();
+        Ok(self.updates.plan().settle(&images, &projects, now))
     }
 
     fn parallel_updates(&self) -> usize {
@@ -208,20 +222,6 @@ impl Images {
         done.checked += 1;
     }
 
-    /// What is not to be kept up to date any more is forgotten, and the next pass is planned.
-    async fn settle_updates(&self) -> Result<()> {
-        let mut session = self.db.read().await?;
-        let images = db::images::updated(&mut session).await?;
-        let images: BTreeSet<_> = images.iter().map(key).collect();
-        let projects = self.intervals(&mut session).await?.into_iter();
-        let projects = projects
-            .map(|(scope, every)| (scope.images, every))
-            .collect();
-        let now = self.updates.now();
-        self.updates.plan().settle(&images, &projects, now);
-        Ok(())
-    }
-
     /// Tells what was done, and everything that fails at the moment.
     async fn tell_updates(&self, done: &Done, operation: &Operation) -> Result<()> {
         let projects = db::projects::list(&mut *self.db.read().await?).await?;
@@ -247,6 +247,16 @@ impl Images {
         ]));
         Ok(())
     }
+}
+
+/// The limit on downloads that nobody waits for, as it is set.
+pub(super) fn throttle(settings: &Settings) -> Throttle {
+    let settings = settings.clone();
+    Throttle::new(move || {
+        let current = settings.current();
+        let text = config::keys::value(&current, "images.auto_update_bandwidth");
+        config::parse_size(text).map(i64::unsigned_abs)
+    })
 }
 
 fn key(image: &Sourced) -> Key {

@@ -11,8 +11,8 @@ use crate::{db::ProjectId, image::Fingerprint};
 /// How long it is until a failed image is tried again; twice as long after each further failure.
 const FIRST_RETRY: Duration = Duration::from_mins(10);
 
-/// The longest time between two looks at what is due: projects may get other intervals meanwhile.
-const LONGEST_WAIT: Duration = Duration::from_hours(1);
+/// How long it is until the next look when nothing is due.
+const NOTHING_DUE: Duration = Duration::from_hours(24);
 
 /// An image of a project.
 pub(super) type Key = (ProjectId, Fingerprint);
@@ -31,8 +31,6 @@ pub(super) struct Plan {
     passes: BTreeMap<ProjectId, Duration>,
     /// The images that could not be brought up to date.
     troubles: BTreeMap<Key, Trouble>,
-    /// When something is due next.
-    next: Duration,
 }
 
 /// An image that could not be brought up to date.
@@ -64,11 +62,6 @@ impl Updates {
     /// The plan. It is not to be held for long.
     pub(super) fn plan(&self) -> MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How long it is until something is due.
-    pub(super) fn wait(&self) -> Duration {
-        self.plan().wait(self.now())
     }
 }
 
@@ -121,24 +114,22 @@ impl Plan {
         self.troubles.iter()
     }
 
-    /// Only these images are kept up to date, and these projects looked at every so often.
+    /// How long it is until something is due, when only these images are kept up to date, and
+    /// these projects looked at every so often.
     pub(super) fn settle(
         &mut self,
         images: &BTreeSet<Key>,
         projects: &BTreeMap<ProjectId, Duration>,
         now: Duration,
-    ) {
+    ) -> Duration {
         self.troubles.retain(|key, _| images.contains(key));
         let retries = self.troubles.values().map(|trouble| trouble.retry);
         let passes = projects.iter().map(|(project, every)| {
             let last = self.passes.get(project);
-            last.map_or(now, |last| *last + *every)
+            last.map_or(now, |last| last.saturating_add(*every))
         });
-        self.next = retries.chain(passes).min().unwrap_or(now + LONGEST_WAIT);
-    }
-
-    fn wait(&self, now: Duration) -> Duration {
-        self.next.saturating_sub(now).min(LONGEST_WAIT)
+        let next = retries.chain(passes).min();
+        next.map_or(NOTHING_DUE, |next| next.saturating_sub(now))
     }
 }
 
@@ -193,18 +184,17 @@ mod tests {
     #[test]
     fn the_next_pass_is_when_something_is_due() {
         let (mut plan, project, now) = (Plan::default(), ProjectId(1), minutes(5));
-        let projects = BTreeMap::from([(project, minutes(30))]);
+        let (none, projects) = (BTreeSet::new(), BTreeMap::from([(project, minutes(30))]));
+        assert_eq!(plan.settle(&none, &projects, now), minutes(0));
         plan.pass(project, now);
-        plan.settle(&BTreeSet::new(), &projects, now);
-        assert_eq!(plan.wait(minutes(7)), minutes(28));
-        assert_eq!(plan.wait(minutes(90)), minutes(0));
+        assert_eq!(plan.settle(&none, &projects, minutes(7)), minutes(28));
+        assert_eq!(plan.settle(&none, &projects, minutes(90)), minutes(0));
         let key = key(1, 'a');
         plan.fail(key.clone(), "no luck", (minutes(30), now));
-        plan.settle(&BTreeSet::from([key]), &projects, now);
-        assert_eq!(plan.wait(now), minutes(10));
-        // The image is gone.
-        plan.settle(&BTreeSet::new(), &BTreeMap::from([(project, HOURS_6)]), now);
-        assert_eq!(plan.wait(now), LONGEST_WAIT);
+        let images = BTreeSet::from([key]);
+        assert_eq!(plan.settle(&images, &projects, now), minutes(10));
+        // The image is gone, and the project is never looked at any more.
+        assert_eq!(plan.settle(&none, &BTreeMap::new(), now), NOTHING_DUE);
         assert!(plan.troubles().next().is_none());
     }
 }

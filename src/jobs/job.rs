@@ -8,6 +8,10 @@ use crate::{error::Result, operations::Operation};
 type Pass =
     Box<dyn Fn(Operation) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
 
+/// How long it is until the next pass, given how long ago the last one was.
+type Wait =
+    Box<dyn Fn(Duration) -> Pin<Box<dyn Future<Output = Result<Duration>> + Send>> + Send + Sync>;
+
 /// A row of the table.
 pub(crate) struct Job {
     pub(super) name: &'static str,
@@ -15,18 +19,18 @@ pub(crate) struct Job {
     pub(super) at_start: bool,
     pub(super) is_alone: bool,
     pub(super) settings: &'static [&'static str],
-    pub(super) wait: Box<dyn Fn() -> Duration + Send + Sync>,
+    pub(super) wait: Wait,
     pub(super) make_due: Box<dyn Fn() + Send + Sync>,
     pub(super) pass: Pass,
 }
 
 impl Job {
     /// A job that administrators know by `name` and clients by `description`, LXD's words if it
-    /// has some. `wait` says how long it is until the next pass.
+    /// has some.
     pub(crate) fn new<W>(
         name: &'static str,
         description: &'static str,
-        wait: impl Fn() -> Duration + Send + Sync + 'static,
+        wait: Wait,
         pass: impl Fn(Operation) -> W + Send + Sync + 'static,
     ) -> Self
     where
@@ -38,7 +42,7 @@ impl Job {
             at_start: false,
             is_alone: false,
             settings: &[],
-            wait: Box::new(wait),
+            wait,
             make_due: Box::new(|| ()),
             pass: Box::new(move |operation| Box::pin(pass(operation))),
         }
@@ -70,6 +74,14 @@ impl Job {
 }
 
 /// A pass again and again, with so much time between two.
-pub(crate) fn every(interval: Duration) -> impl Fn() -> Duration + Send + Sync + 'static {
-    move || interval
+pub(crate) fn every(interval: Duration) -> Wait {
+    Box::new(move |since| Box::pin(std::future::ready(Ok(interval.saturating_sub(since)))))
+}
+
+/// A pass when something is due, which is found out again and again.
+pub(crate) fn when_due<W>(until: impl Fn() -> W + Send + Sync + 'static) -> Wait
+where
+    W: Future<Output = Result<Duration>> + Send + 'static,
+{
+    Box::new(move |_| Box::pin(until()))
 }

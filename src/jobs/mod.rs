@@ -8,7 +8,7 @@
 mod job;
 mod timer;
 
-pub(crate) use job::{Job, every};
+pub(crate) use job::{Job, every, when_due};
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -121,6 +121,14 @@ impl Jobs {
         (row.job.make_due)();
         let object = self.begin(row).object();
         Ok(object)
+    }
+
+    /// Runs a job now, for what is due.
+    pub(crate) fn nudge(&self, name: &str) {
+        let rows = self.0.rows.iter();
+        for row in rows.filter(|row| row.job.name == name) {
+            self.begin(row);
+        }
     }
 
     /// The pass of a job that runs, or a new one.

@@ -1,6 +1,9 @@
 //! When jobs run.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::watch;
 
@@ -8,7 +11,13 @@ use super::{Jobs, Row};
 use crate::settings::Values;
 
 /// How much later than due a pass may begin, so that many daemons do not ask one server at once.
-const MAX_JITTER: Duration = Duration::from_mins(5);
+const MAX_LATENESS: Duration = Duration::from_mins(5);
+
+/// The shortest time between two passes that the timer begins.
+const SHORTEST: Duration = Duration::from_mins(1);
+
+/// The longest time between two looks at what is due: projects may get other settings meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_hours(1);
 
 impl Jobs {
     /// Starts the timers. What is due at the start runs in the order of the table, one after the
@@ -46,56 +55,50 @@ impl Jobs {
 
     async fn keep_time(&self, row: Arc<Row>, mut settings: watch::Receiver<Arc<Values>>) {
         let mut heeded = Arc::clone(&settings.borrow_and_update());
+        let mut last = Instant::now();
+        let mut lateness = jitter();
         loop {
-            let wait = jittered((row.job.wait)());
-            row.state().next = Some(self.0.clock.now() + wait);
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = changed(row.job.settings, &heeded, &mut settings) => {}
-                // Run by hand: the next pass is due later.
-                () = row.ended.notified() => continue,
+            // A pass that fails at once is not to be begun again at once.
+            let until = self.until(&row, last.elapsed()).await;
+            let until = until.max(SHORTEST.saturating_sub(last.elapsed()));
+            let until = until + (until / 20).min(MAX_LATENESS).mul_f64(lateness);
+            row.state().next = Some(self.0.clock.now() + until);
+            let is_due = tokio::select! {
+                () = tokio::time::sleep(until.min(LOOK_AGAIN)) => until <= LOOK_AGAIN,
+                _ = settings.changed() => {
+                    let now = settings.borrow_and_update();
+                    row.job.settings.iter().any(|name| now.get(*name) != heeded.get(*name))
+                }
+                () = row.ended.notified() => {
+                    // Run by hand: the next pass is due later.
+                    last = Instant::now();
+                    false
+                }
+            };
+            if is_due {
+                heeded = Arc::clone(&settings.borrow_and_update());
+                self.begin(&row).wait(None).await;
+                (last, lateness) = (Instant::now(), jitter());
+                // That was this pass.
+                drop(tokio::time::timeout(Duration::ZERO, row.ended.notified()).await);
             }
-            heeded = Arc::clone(&settings.borrow_and_update());
-            self.begin(&row).wait(None).await;
-            // That was this pass.
-            drop(tokio::time::timeout(Duration::ZERO, row.ended.notified()).await);
         }
     }
-}
 
-/// Waits until one of these settings is another than it was.
-async fn changed(
-    names: &[&str],
-    before: &Arc<Values>,
-    settings: &mut watch::Receiver<Arc<Values>>,
-) {
-    let is_other = |now: &Arc<Values>| names.iter().any(|name| now.get(*name) != before.get(*name));
-    if settings.wait_for(is_other).await.is_err() {
-        // The settings are gone, and so is the daemon soon.
-        std::future::pending::<()>().await;
+    /// How long it is until a job's next pass, given how long ago the last one was.
+    async fn until(&self, row: &Row, since: Duration) -> Duration {
+        (row.job.wait)(since).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, task = row.job.name, "cannot tell when it is due");
+            LOOK_AGAIN
+        })
     }
 }
 
-/// Up to a twentieth later, so that what was set apart stays in order.
-fn jittered(wait: Duration) -> Duration {
-    let most = (wait / 20).min(MAX_JITTER);
+/// How late one pass is, between 0 and 1.
+fn jitter() -> f64 {
     let mut random = [0_u8; 4];
-    if getrandom::fill(&mut random).is_err() {
-        return wait;
-    }
-    wait + most.mul_f64(f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passes_are_a_little_late_and_never_early() {
-        for seconds in [0, 60, 3600, 86_400] {
-            let wait = Duration::from_secs(seconds);
-            let late = jittered(wait) - wait;
-            assert!(late <= wait / 20 && late <= MAX_JITTER, "{late:?}");
-        }
+    match getrandom::fill(&mut random) {
+        Ok(()) => f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
     }
 }

@@ -254,6 +254,11 @@ impl Operation {
         !self.0.is_used.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether it is a part of another one.
+    pub(crate) fn is_part(&self) -> bool {
+        self.0.is_part
+    }
+
     /// Ends a part of an operation.
     pub(crate) fn end(&self) {
         self.0.cancel.cancel();

@@ -98,6 +98,8 @@ struct Known {
     catalog: Option<Arc<Catalog>>,
     documents: Vec<About>,
     checked: Option<Instant>,
+    /// Why its documents may be out of date: what it was last asked for did not come.
+    outdated: Option<String>,
     used: Option<Instant>,
 }
 
@@ -108,6 +110,7 @@ pub(crate) struct StreamServer {
     pub(super) contact: Contact,
     base: Url,
     catalog: Arc<Catalog>,
+    outdated: Option<String>,
 }
 
 /// An image of such a server.
@@ -123,6 +126,26 @@ struct Document {
     about: About,
     /// `None` when it is the same as before, and only kept on disk.
     body: Option<Bytes>,
+    /// Why it may be out of date.
+    outdated: Option<String>,
+}
+
+impl Document {
+    /// One that is on disk, and why it may be out of date.
+    fn kept(about: About, outdated: Option<&str>) -> Self {
+        Self {
+            about,
+            body: None,
+            outdated: outdated.map(str::to_owned),
+        }
+    }
+}
+
+impl StreamServer {
+    /// Why what it offers may be out of date: it could not be asked, or went back in time.
+    pub(crate) fn outdated(&self) -> Option<&str> {
+        self.outdated.as_deref()
+    }
 }
 
 impl Streams {
@@ -168,6 +191,7 @@ impl Streams {
             contact,
             base,
             catalog,
+            outdated: known.outdated.clone(),
         })
     }
 
@@ -243,6 +267,10 @@ impl Streams {
             let document = look.document(&url, MAX_PRODUCTS_BYTES).await;
             documents.push(document.context(PRODUCTS_FAILED)?);
         }
+        if freshness != Freshness::Hour {
+            let mut all = std::iter::once(&index).chain(&documents);
+            known.outdated = all.find_map(|document| document.outdated.clone());
+        }
         let abouts: Vec<_> = documents
             .iter()
             .map(|document| document.about.clone())
@@ -292,10 +320,7 @@ impl Look<'_> {
         };
         let age = self.streams.clock.now() - kept.checked;
         if self.freshness == Freshness::Hour && age < CURRENT_FOR {
-            return Ok(Document {
-                about: kept.about,
-                body: None,
-            });
+            return Ok(Document::kept(kept.about, None));
         }
         let known = Some(&kept.about).filter(|_| self.freshness != Freshness::Anew);
         let fetched = match self.fetch(url, known, max_bytes).await {
@@ -303,18 +328,13 @@ impl Look<'_> {
             Err(error) if error.kind() == Kind::Forbidden => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, %url, "using the stream that was kept");
-                return Ok(Document {
-                    about: kept.about,
-                    body: None,
-                });
+                return Ok(Document::kept(kept.about, Some(error.message())));
             }
         };
         if age < ROLLBACK_FOR && self.is_older(&fetched, &kept.about, max_bytes).await? {
             tracing::warn!(%url, "the server went back in time: using the stream that was kept");
-            return Ok(Document {
-                about: kept.about,
-                body: None,
-            });
+            let why = format!("The list at {} is older than it was", shown(url));
+            return Ok(Document::kept(kept.about, Some(&why)));
         }
         Ok(fetched)
     }
@@ -350,10 +370,7 @@ impl Look<'_> {
         let status = answer.response.status();
         if let (StatusCode::NOT_MODIFIED, Some(about)) = (status, known) {
             self.touch(about);
-            return Ok(Document {
-                about: about.clone(),
-                body: None,
-            });
+            return Ok(Document::kept(about.clone(), None));
         }
         if status != StatusCode::OK {
             return Err(unable_to_fetch(url, &answer.response));
@@ -368,6 +385,7 @@ impl Look<'_> {
         Ok(Document {
             about,
             body: Some(body),
+            outdated: None,
         })
     }
 
