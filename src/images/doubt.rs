@@ -64,6 +64,17 @@ impl Doubts {
     }
 }
 
+#[cfg(test)]
+impl Doubts {
+    /// So much time has really passed.
+    pub(super) fn pass(&self, time: Duration) {
+        if let Some(seen) = &mut *self.seen.lock().unwrap() {
+            seen.clock += time;
+            seen.until = seen.until.map(|until| until - time);
+        }
+    }
+}
+
 impl Seen {
     fn first(clock: OffsetDateTime, passed: Duration, alive: Option<OffsetDateTime>) -> Self {
         let was_long_away = alive.is_some_and(|alive| clock - alive > MAX_ABSENCE);

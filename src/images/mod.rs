@@ -157,3 +157,6 @@ struct Event<'a> {
     requestor: Option<&'a Requestor>,
     details: &'a [(&'a str, &'a str)],
 }
+
+#[cfg(test)]
+mod tests;
