@@ -162,7 +162,10 @@ impl Jobs {
         } else {
             None
         };
-        let outcome = (row.job.pass)(operation.clone()).await;
+        let mut outcome = (row.job.pass)(operation.clone()).await;
+        if outcome.is_ok() && operation.is_cancelled() {
+            outcome = Err(Error::failed("Operation cancelled"));
+        }
         let error = outcome.as_ref().err();
         ending.error = error.map(|error| error.message().to_owned());
         drop(ending);
