@@ -65,8 +65,8 @@ impl Settings {
         Arc::clone(&self.current.borrow())
     }
 
-    /// The settings from now on, to wait for changes.
-    pub(crate) fn changes(&self) -> watch::Receiver<Arc<Values>> {
+    /// The settings, and word of their changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<Values>> {
         self.current.subscribe()
     }
 

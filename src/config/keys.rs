@@ -207,12 +207,6 @@ pub(crate) const KEYS: &[Key] = &[
         "kept as salt and scrypt hash, never shown",
     ),
     key(
-        "images.auto_update_bandwidth",
-        Kind::Text(bandwidth),
-        "",
-        "the most bytes a second that auto-update downloads, such as `10MiB`; no limit when unset",
-    ),
-    key(
         "images.auto_update_cached",
         Kind::Bool,
         "true",
@@ -223,12 +217,6 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Int,
         "6",
         "hours between two looks for newer images; 0 for never",
-    ),
-    key(
-        "images.auto_update_parallel",
-        Kind::Text(parallel),
-        "2",
-        "how many images auto-update downloads at once",
     ),
     key(
         "images.compression_algorithm",
@@ -247,6 +235,18 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Int,
         "10",
         "days that a cached image stays without being used; 0 for ever",
+    ),
+    key(
+        "lximaged.auto_update_bandwidth",
+        Kind::Text(bandwidth),
+        "",
+        "the most bytes a second that auto-update downloads, such as `10MiB`; no limit when unset",
+    ),
+    key(
+        "lximaged.auto_update_parallel",
+        Kind::Text(parallel),
+        "2",
+        "how many images auto-update downloads at once",
     ),
     key("maas.api.key", TEXT, "", KEPT),
     key("maas.api.url", TEXT, "", KEPT),
@@ -309,8 +309,11 @@ fn bandwidth(text: &str) -> Checked {
 }
 
 fn parallel(text: &str) -> Checked {
-    let reason = "Value must be between 1 and 64";
-    in_range(text, |n| (1..=64).contains(&n), reason)
+    in_range(
+        text,
+        |n| (1..=64).contains(&n),
+        "Value must be between 1 and 64",
+    )
 }
 
 fn threshold(text: &str) -> Checked {
@@ -340,10 +343,10 @@ fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
-/// The value of a setting of the table: its default, when it is not set.
-pub(crate) fn value<'a>(values: &'a BTreeMap<String, String>, name: &str) -> &'a str {
-    let default = find(name).map_or("", |key| key.default);
-    values.get(name).map_or(default, String::as_str)
+/// What a setting is set to, or else its default.
+pub(crate) fn value<'v>(values: &'v BTreeMap<String, String>, name: &str) -> &'v str {
+    let default = || find(name).map_or("", |key| key.default);
+    values.get(name).map_or_else(default, String::as_str)
 }
 
 /// The settings after a change, and which of them differ. Everything is checked before anything

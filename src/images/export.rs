@@ -54,8 +54,8 @@ impl Images {
             .await
     }
 
-    /// Opens the files of a fingerprint that some image has.
-    pub(super) async fn open(&self, fingerprint: &Fingerprint) -> Result<Files> {
+    /// Opens the files of an image as they are stored. They stay whole when it is deleted.
+    pub(crate) async fn open(&self, fingerprint: &Fingerprint) -> Result<Files> {
         let mut files = self.files(fingerprint).await?;
         if files.is_none() {
             // Somebody is removing the image, or brings it in again.

@@ -115,7 +115,7 @@ impl Images {
 
     fn parallel_updates(&self) -> usize {
         let settings = self.settings.current();
-        let number = config::keys::value(&settings, "images.auto_update_parallel");
+        let number = config::keys::value(&settings, "lximaged.auto_update_parallel");
         number.parse().unwrap_or(1)
     }
 
@@ -254,7 +254,7 @@ pub(super) fn throttle(settings: &Settings) -> Throttle {
     let settings = settings.clone();
     Throttle::new(move || {
         let current = settings.current();
-        let text = config::keys::value(&current, "images.auto_update_bandwidth");
+        let text = config::keys::value(&current, "lximaged.auto_update_bandwidth");
         config::parse_size(text).map(i64::unsigned_abs)
     })
 }

@@ -24,7 +24,7 @@ impl Jobs {
     /// other; a job's timer begins after that.
     pub(crate) fn start(&self) {
         let this = self.clone();
-        let settings = self.0.settings.changes();
+        let settings = self.0.settings.watch();
         self.0.tasks.spawn("jobs", async move {
             for row in &this.0.rows {
                 if row.job.at_start {

@@ -198,7 +198,7 @@ fn bandwidth_is_bounded_for_what_nobody_waits_for() {
         return;
     }
     let (pair, old) = with_image();
-    let config = json!({"config": {"images.auto_update_bandwidth": "64KiB"}});
+    let config = json!({"config": {"lximaged.auto_update_bandwidth": "64KiB"}});
     pair.target.patch("/1.0", &config).is_done();
     // Half a minute of it.
     let slow = pair
@@ -233,7 +233,7 @@ fn a_pass_can_be_ended_and_changes_nothing_then() {
         return;
     }
     let (pair, old) = with_image();
-    let config = json!({"config": {"images.auto_update_bandwidth": "64KiB"}});
+    let config = json!({"config": {"lximaged.auto_update_bandwidth": "64KiB"}});
     pair.target.patch("/1.0", &config).is_done();
     let slow = pair
         .source

@@ -131,12 +131,12 @@ fn bounds_of_auto_update_are_checked() {
     let daemon = Lximaged::start();
     let set = |key: &str, value: &str| daemon.patch("/1.0", &json!({"config": {key: value}}));
     let text = "Value must be a size of 64KiB or more";
-    let said = format!("cannot set 'images.auto_update_bandwidth' to '65535': {text}");
-    set("images.auto_update_bandwidth", "65535").is_error(400, &said);
-    set("images.auto_update_bandwidth", "64KiB").is_done();
-    let said = "cannot set 'images.auto_update_parallel' to '0': Value must be between 1 and 64";
-    set("images.auto_update_parallel", "0").is_error(400, said);
-    set("images.auto_update_parallel", "64").is_done();
+    let said = format!("cannot set 'lximaged.auto_update_bandwidth' to '65535': {text}");
+    set("lximaged.auto_update_bandwidth", "65535").is_error(400, &said);
+    set("lximaged.auto_update_bandwidth", "64KiB").is_done();
+    let said = "cannot set 'lximaged.auto_update_parallel' to '0': Value must be between 1 and 64";
+    set("lximaged.auto_update_parallel", "0").is_error(400, said);
+    set("lximaged.auto_update_parallel", "64").is_done();
 }
 
 #[test]
