@@ -10,8 +10,8 @@
 //!
 //! | layer | rooms | what they are |
 //! |---|---|---|
-//! | L0 | `error` `clock` `config` `api` `image` | values and rules: no runtime, no sockets, no SQL |
-//! | L1 | `tasks` `db` `store` | one outside thing each: spawned work, the database, image files |
+//! | L0 | `error` `clock` `config` `api` `image` `template` | values and rules: no runtime, no sockets, no SQL |
+//! | L1 | `tasks` `db` `store` `pool` `runtime` | one outside thing each: spawned work, the database, image files, instance trees, containers |
 //! | L2 | `operations` `access` `settings` `images` `instances` `jobs` | what lximaged does; knows no HTTP |
 //! | L3 | `http` | parse, call, render |
 //! | L4 | `daemon` `cli` | assembly; the only place that sees everything |
@@ -34,10 +34,17 @@ mod instances;
 mod jobs;
 mod multipart;
 mod operations;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "instances are what trees are for")
+)]
+mod pool;
 mod remote;
+mod runtime;
 mod settings;
 mod store;
 mod tasks;
+mod template;
 mod trust;
 
 /// Runs what the command line names. Returns the process's exit status.

@@ -16,6 +16,7 @@ needed=(
     bzip2=bzip2
     lz4=lz4
     pigz=pigz
+    xdelta3=xdelta3
     xz=xz-utils
     zstd=zstd
     python3=python3

@@ -1,6 +1,7 @@
 //! The command line: the daemon itself, and what is asked of one that runs.
 
 mod local;
+mod render;
 mod tasks;
 mod trust;
 
@@ -67,7 +68,7 @@ enum Command {
     /// Say which clients the daemon trusts
     #[command(subcommand)]
     Trust(Trust),
-    /// Change what the daemon keeps, for tests and repairs
+    /// Try templates, and change what the daemon keeps, for tests and repairs
     #[command(subcommand)]
     Debug(Debug),
 }
@@ -84,6 +85,9 @@ enum Debug {
         /// A date such as 2030-01-31T12:00:00Z
         when: String,
     },
+    /// Render a template of an image as LXD would: a case as JSON on the standard input, with its
+    /// template, config, properties, trigger, path, instance, devices and files
+    RenderTemplate,
 }
 
 /// Runs what the command line names. Returns the process's exit status.
@@ -99,6 +103,9 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
+    if let Some(Command::Debug(Debug::RenderTemplate)) = line.command {
+        return render::run().map(|()| ExitCode::SUCCESS);
+    }
     let directory = line.options.dir.map_or_else(paths::default_directory, Ok)?;
     let paths = Paths::below(&directory)?;
     match line.command.unwrap_or(Command::Serve) {
@@ -120,6 +127,7 @@ fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
             fingerprint,
             when,
         }) => set_last_used(&paths, &project, &fingerprint, &when),
+        Command::Debug(Debug::RenderTemplate) => render::run().map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -103,6 +103,9 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, doc: &'stati
 const TEXT: Kind = Kind::Text(check::any);
 const KEPT: &str = "kept for clients that set it; no effect";
 
+/// Ours, hence not among LXD's `images.*`.
+pub(crate) const PUBLISH_PARALLEL: &str = "lximaged.publish_parallel";
+
 /// The table, by name.
 pub(crate) const KEYS: &[Key] = &[
     key(
@@ -184,9 +187,24 @@ pub(crate) const KEYS: &[Key] = &[
         "true",
         "whether `GET /1.0/metrics` is for trusted callers only",
     ),
-    key("core.proxy_http", TEXT, "", KEPT),
-    key("core.proxy_https", TEXT, "", KEPT),
-    key("core.proxy_ignore_hosts", TEXT, "", KEPT),
+    key(
+        "core.proxy_http",
+        TEXT,
+        "",
+        "the proxy for `http://`; of use for URL imports only",
+    ),
+    key(
+        "core.proxy_https",
+        TEXT,
+        "",
+        "the proxy through which other servers are asked, at once",
+    ),
+    key(
+        "core.proxy_ignore_hosts",
+        TEXT,
+        "",
+        "hosts, with commas, that are asked without a proxy",
+    ),
     key(
         "core.remote_token_expiry",
         Kind::Text(check::expiry),
@@ -222,7 +240,7 @@ pub(crate) const KEYS: &[Key] = &[
         "images.compression_algorithm",
         Kind::Text(check::compression),
         "gzip",
-        KEPT,
+        "how images are compressed when they are made, such as `zstd -9`; see [publishing](publishing.md)",
     ),
     key(
         "images.default_architecture",
@@ -247,6 +265,12 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Text(parallel),
         "2",
         "how many images auto-update downloads at once",
+    ),
+    key(
+        PUBLISH_PARALLEL,
+        Kind::Text(parallel),
+        "1",
+        "how many instances may be published at once, over all projects; the others wait",
     ),
     key("maas.api.key", TEXT, "", KEPT),
     key("maas.api.url", TEXT, "", KEPT),

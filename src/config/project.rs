@@ -150,6 +150,23 @@ pub(crate) fn limit(config: &Config, resource: &str) -> Option<i64> {
     check::parse_size(value)
 }
 
+/// How much of a resource an instance's configuration says it may use; `None` for what is no
+/// amount of it.
+pub(crate) fn amount(resource: &str, value: &str) -> Option<u64> {
+    match resource {
+        "disk" | "memory" => check::parse_size(value)?.try_into().ok(),
+        _ => value.parse().ok(),
+    }
+}
+
+/// Whether instances of a project may have snapshots.
+pub(crate) fn allows_snapshots(config: &Config) -> bool {
+    let is_open = config
+        .get("restricted.snapshots")
+        .is_some_and(|value| value == "allow");
+    is_open || !feature(config, "restricted")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -33,7 +33,7 @@ use crate::{
         tls::{self, Identity},
     },
     images::Images,
-    instances::{Pools, Profiles},
+    instances::{Instances, Pools, Profiles, Publishing},
     jobs::Jobs,
     operations::{Events, Operations},
     settings::{MoveListener, Settings},
@@ -120,9 +120,20 @@ async fn serve(options: Options) -> Result<()> {
         tasks.clone(),
     );
 
+    let instances = Instances::new(
+        db.clone(),
+        images.clone(),
+        (tasks.clone(), operations.clone()),
+        clock.clone(),
+        paths.directory.clone(),
+        Publishing::new(settings.clone()),
+    );
+    instances.recover().await?;
+    instances.resume().await?;
     let (listening, versioned) = (https.clone(), db.clone());
     let services = Arc::new(Services {
         images,
+        instances,
         projects: Projects::new(db.clone(), operations.clone()),
         profiles: Profiles::new(db.clone(), operations.clone()),
         pools: Pools::new(db.clone(), operations.clone(), paths.pools.clone()),
@@ -178,7 +189,8 @@ async fn open_database(paths: &Paths) -> Result<Db> {
     let directory = paths.database.parent().unwrap_or(&paths.directory);
     store::private_directory(directory)?;
     let db = Db::open(&paths.database).await?;
-    store::private_directory(&paths.pools)?;
+    // Containers' roots pass through it, and see no names.
+    store::directory(&paths.pools, 0o711)?;
     let mut transaction = db.write().await?;
     Pools::ensure_default(&mut transaction, &paths.pools).await?;
     let project = Projects::ensure_default(&mut transaction).await?;

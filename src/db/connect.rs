@@ -95,6 +95,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../migrations/0004_update_sources.sql"),
     ),
     (
+        5,
+        "instances",
+        include_str!("../../migrations/0005_instances.sql"),
+    ),
+    (
         6,
         "passes",
         include_str!("../../migrations/0006_passes.sql"),

@@ -18,6 +18,7 @@ pub(crate) mod server;
 pub(crate) mod tls;
 mod unread;
 mod v1;
+mod websocket;
 
 pub(crate) use dispatch::router;
 pub(crate) use lasting::{Lasting, Version};
@@ -29,7 +30,7 @@ use crate::{
     access::Projects,
     error::Result,
     images::Images,
-    instances::{Pools, Profiles},
+    instances::{Instances, Pools, Profiles},
     jobs::Jobs,
     operations::Operations,
     settings::Settings,
@@ -44,6 +45,8 @@ pub(crate) type ReplaceCertificate = Arc<dyn Fn(&str, &str) -> Result<()> + Send
 pub(crate) struct Services {
     /// Images and aliases.
     pub(crate) images: Images,
+    /// Instances.
+    pub(crate) instances: Instances,
     /// Projects.
     pub(crate) projects: Projects,
     /// Profiles.

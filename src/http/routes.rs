@@ -107,11 +107,11 @@ routes! {
     POST "/1.0/storage-pools/{name}/volumes" Project v1::volumes::create;
     GET "/1.0/storage-pools/{name}/volumes/{type}" Project v1::volumes::list_kind;
     POST "/1.0/storage-pools/{name}/volumes/{type}" Project v1::volumes::create;
-    GET "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::volume;
-    PUT "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::volume;
-    PATCH "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::volume;
-    POST "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::volume;
-    DELETE "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::volume;
+    GET "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::get;
+    PUT "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::change;
+    PATCH "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::change;
+    POST "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::rename;
+    DELETE "/1.0/storage-pools/{name}/volumes/{type}/{volume}" Project v1::volumes::delete;
 
     GET "/1.0/resources" Trusted v1::machine::resources;
     GET "/1.0/networks" Project v1::networks::list;
@@ -158,7 +158,34 @@ routes! {
     PUT "/1.0/certificates/{fingerprint}" Trusted v1::certificates::put;
     PATCH "/1.0/certificates/{fingerprint}" Trusted v1::certificates::patch;
     DELETE "/1.0/certificates/{fingerprint}" Admin v1::certificates::delete;
-    GET "/1.0/instances" Project v1::machine::instances;
-    GET "/1.0/containers" Project v1::machine::instances;
-    GET "/1.0/virtual-machines" Project v1::machine::instances;
+
+    GET "/1.0/instances" Project v1::instances::list;
+    POST "/1.0/instances" Project v1::instances::create;
+    GET "/1.0/instances/{name}" Project v1::instances::get;
+    PUT "/1.0/instances/{name}" Project v1::instances::put;
+    PATCH "/1.0/instances/{name}" Project v1::instances::patch;
+    POST "/1.0/instances/{name}" Project v1::instances::relocate;
+    DELETE "/1.0/instances/{name}" Project v1::instances::delete;
+    GET "/1.0/instances/{name}/files" Project v1::instance_files::get;
+    HEAD "/1.0/instances/{name}/files" Project v1::instance_files::get;
+    POST "/1.0/instances/{name}/files" Project v1::instance_files::post;
+    DELETE "/1.0/instances/{name}/files" Project v1::instance_files::delete;
+    GET "/1.0/instances/{name}/state" Project v1::instance_state::get;
+    PUT "/1.0/instances/{name}/state" Project v1::instance_state::put;
+    POST "/1.0/instances/{name}/exec" Project v1::instance_state::exec;
+    GET "/1.0/instances/{name}/console" Project v1::instance_state::console_log;
+    POST "/1.0/instances/{name}/console" Project v1::instance_state::console;
+    DELETE "/1.0/instances/{name}/console" Project v1::instance_state::clear_console_log;
+    GET "/1.0/instances/{name}/logs" Project v1::instance_state::logs;
+    GET "/1.0/instances/{name}/logs/{file}" Project v1::instance_state::log;
+    DELETE "/1.0/instances/{name}/logs/{file}" Project v1::instance_state::delete_log;
+    GET "/1.0/instances/{name}/snapshots" Project v1::snapshots::list;
+    POST "/1.0/instances/{name}/snapshots" Project v1::snapshots::create;
+    GET "/1.0/instances/{name}/snapshots/{snapshot}" Project v1::snapshots::get;
+    PUT "/1.0/instances/{name}/snapshots/{snapshot}" Project v1::snapshots::put;
+    PATCH "/1.0/instances/{name}/snapshots/{snapshot}" Project v1::snapshots::patch;
+    POST "/1.0/instances/{name}/snapshots/{snapshot}" Project v1::snapshots::rename;
+    DELETE "/1.0/instances/{name}/snapshots/{snapshot}" Project v1::snapshots::delete;
+    GET "/1.0/instances/{name}/backups" Project v1::instances::backups;
+    POST "/1.0/instances/{name}/backups" Project v1::instances::no_backups;
 }

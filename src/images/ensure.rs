@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::{
     Images,
     admit::{Candidate, Offered},
-    copy::Direct,
+    direct::Direct,
     edit,
     fetch::{Details, Pull},
     origin::{Behalf, Origin, Protocol},
@@ -353,7 +353,7 @@ impl Images {
                 behalf: wanted.origin.behalf.clone(),
             };
             let scope = wanted.scope;
-            return self.import_direct(scope, from, details, operation).await;
+            return self.import_direct(scope, &from, &details, operation).await;
         }
         let pull = Pull {
             origin: wanted.origin.clone(),

@@ -23,13 +23,13 @@ use crate::{
     image::{Fingerprint, Layout, Part},
     operations::Operation,
     remote::{
-        Asked, Freshness, Held, LxdServer, Meter, RemoteImage, Sink, StreamServer,
+        Asked, Freshness, Held, LxdServer, Meter, RemoteImage, Sink, StreamServer, mismatch,
         simplestreams::{Bases, Listed},
     },
 };
 
 /// How often somebody else may get in the way.
-const ROUNDS: usize = 5;
+pub(super) const ROUNDS: usize = 5;
 
 /// An image to be fetched from another server.
 #[derive(Debug)]
@@ -88,6 +88,13 @@ enum Found {
 }
 
 impl Found {
+    fn address(&self) -> String {
+        match self {
+            Self::Lxd(server, _) => server.address(),
+            Self::Stream(server, _) => server.address(),
+        }
+    }
+
     fn image(&self) -> &RemoteImage {
         match self {
             Self::Lxd(_, image) => image,
@@ -299,11 +306,9 @@ impl Images {
             matches!(&found, Found::Stream(_, listed) if StreamServer::has_deltas(listed));
         if has_deltas {
             let bases = self.bases();
-            match self
-                .try_download(&found, &secret, Some(&bases), meter.clone())
-                .await
-            {
-                Err(error) if error.kind() != Kind::NotFound => {
+            let tried = self.try_download(&found, &secret, Some(&bases), meter.clone());
+            match tried.await {
+                Err(error) => {
                     tracing::warn!(%error, "fetching the whole file instead of a delta");
                 }
                 downloaded => return downloaded,
@@ -328,9 +333,7 @@ impl Images {
         let (received, _) = intake.finish().await?;
         if *received.fingerprint() != image.fingerprint {
             let (got, expected) = (received.fingerprint().as_str(), image.fingerprint.as_str());
-            return Err(Error::failed(format!(
-                "Image fingerprint doesn't match. Got {got} expected {expected}"
-            )));
+            return Err(mismatch(got, expected, &found.address()));
         }
         let staged = self.tasks.run_blocking(move || received.sync()).await?;
         Ok(staged.into())
@@ -359,7 +362,7 @@ impl Found {
 }
 
 /// Whether a failure is only that somebody else was faster.
-fn is_race(error: &Error) -> bool {
+pub(super) fn is_race(error: &Error) -> bool {
     matches!(error.kind(), Kind::Conflict) || error.message() == super::admit::GONE
 }
 

@@ -1,7 +1,7 @@
 //! What the daemon does with images.
 //!
 //! Every way in ends at [`Images::admit`]: bytes become an image there and nowhere else.
-//! [`upload`] receives bytes from clients, [`query`] answers what there is, [`edit`], [`alias`]
+//! [`upload`] receives bytes from clients, [`draft`] those of images made here, [`query`] answers what there is, [`edit`], [`alias`]
 //! and [`remove`] change it, [`export`] hands the files out, [`secret`] lets others fetch them,
 //! [`ensure`] fetches what instances need, [`budget`] says how much a project may have.
 
@@ -9,7 +9,9 @@ mod admit;
 mod alias;
 mod budget;
 mod copy;
+mod direct;
 mod doubt;
+mod draft;
 mod edit;
 mod ensure;
 mod expire;
@@ -32,6 +34,7 @@ mod upload;
 pub(crate) use alias::AliasPatch;
 use budget::Budgets;
 use doubt::Doubts;
+pub(crate) use draft::{Description, Draft, Finished};
 pub(crate) use edit::{ImagePatch, set_last_used};
 pub(crate) use ensure::{Blueprint, Lent, RemoteSource};
 pub(crate) use export::{Exported, ExportedPart};

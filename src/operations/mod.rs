@@ -7,11 +7,13 @@ mod events;
 mod operation;
 mod secret;
 mod status;
+mod websocket;
 
 pub(crate) use events::{EventKind, Events, Message, happened};
 pub(crate) use operation::{Class, Operation};
 pub(crate) use secret::{new_secret, same_secret};
 pub(crate) use status::Status;
+pub(crate) use websocket::{Arrivals, Doors, Frame, Socket};
 
 use std::{
     collections::BTreeMap,
@@ -47,6 +49,8 @@ pub(crate) struct Spec {
     pub(crate) metadata: Option<Metadata>,
     /// Who asked for it.
     pub(crate) requestor: Option<Requestor>,
+    /// Where its clients connect, if it has websockets.
+    pub(crate) doors: Option<Doors>,
 }
 
 impl Spec {
@@ -88,7 +92,7 @@ impl Operations {
         &self.events
     }
 
-    /// Begins a task. Returns the operation as it was when the work began, for the answer.
+    /// Begins a task, or one with websockets. Returns the operation as it was when the work began, for the answer.
     pub(crate) fn task<W>(
         &self,
         spec: Spec,
@@ -97,7 +101,11 @@ impl Operations {
     where
         W: Future<Output = Result<()>> + Send + 'static,
     {
-        let operation = self.begin(Class::Task, spec);
+        let class = match spec.doors {
+            Some(_) => Class::Websocket,
+            None => Class::Task,
+        };
+        let operation = self.begin(class, spec);
         let announced = operation.object();
         self.work(operation, work);
         announced

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Events, Spec, Status};
+use super::{Doors, Events, Socket, Spec, Status};
 use crate::{
     api::{
         Timestamp,
@@ -28,6 +28,8 @@ use crate::{
 pub(crate) enum Class {
     /// Work that ends by itself.
     Task,
+    /// Work that talks with clients over websockets.
+    Websocket,
     /// A secret that waits to be used.
     Token,
 }
@@ -36,6 +38,7 @@ impl Class {
     fn name(self) -> &'static str {
         match self {
             Self::Task => "task",
+            Self::Websocket => "websocket",
             Self::Token => "token",
         }
     }
@@ -62,7 +65,8 @@ struct Entry {
     is_part: bool,
 }
 
-/// Guarded together, so that an event never shows half a change.
+/// Guarded together, so that an event never shows half a change, and told in the order of the
+/// changes.
 #[derive(Debug)]
 struct State {
     status: Status,
@@ -140,9 +144,36 @@ impl Operation {
         self.0.id
     }
 
-    /// Task or token.
+    /// Task, websocket or token.
     pub(crate) fn class(&self) -> Class {
         self.0.class
+    }
+
+    /// Lets a client that knows a secret in.
+    ///
+    /// # Errors
+    ///
+    /// LXD's texts when it has no websockets, or the secret is none of its.
+    pub(crate) fn enter(&self, secret: &str) -> Result<Socket> {
+        self.check(secret)?.enter(secret)
+    }
+
+    /// Whether a client with a secret may try to come in.
+    ///
+    /// # Errors
+    ///
+    /// LXD's texts when nobody may.
+    pub(crate) fn check(&self, secret: &str) -> Result<&Doors> {
+        let doors = self.0.spec.doors.as_ref();
+        let doors =
+            doors.ok_or_else(|| Error::failed("Only websocket operations can be connected"))?;
+        if self.status() != Status::Running {
+            return Err(Error::failed("Only running operations can be connected"));
+        }
+        if secret.is_empty() {
+            return Err(Error::failed("missing secret"));
+        }
+        Ok(doors)
     }
 
     /// The project it belongs to.
@@ -206,20 +237,25 @@ impl Operation {
 
     /// Replaces its metadata, and tells so.
     pub(crate) fn set_metadata(&self, metadata: Metadata) {
-        let object = {
-            let mut state = self.state();
-            state.metadata = Some(metadata);
-            state.updated_at = self.0.clock.now();
-            self.render(&state)
-        };
-        self.announce(&object);
+        let mut state = self.state();
+        state.metadata = Some(metadata);
+        state.updated_at = self.0.clock.now();
+        self.announce(&state);
     }
 
-    fn announce(&self, object: &OperationObject) {
+    /// Tells what it is like. Done while the state is locked: nothing overtakes it.
+    fn announce(&self, state: &State) {
         if !self.0.is_part {
             let (project, owner) = (self.project(), self.requestor());
-            self.0.events.operation(project, owner, object);
+            self.0.events.operation(project, owner, &self.render(state));
         }
+    }
+
+    /// Adds to its metadata, and tells so.
+    pub(crate) fn add_metadata(&self, more: Metadata) {
+        let mut metadata = self.metadata().unwrap_or_default();
+        metadata.extend(more);
+        self.set_metadata(metadata);
     }
 
     /// Tells how far it is, under a key that clients show.
@@ -270,20 +306,17 @@ impl Operation {
 
     /// Goes on to `next` and tells so; does nothing when that cannot follow.
     pub(super) fn advance(&self, next: Status, err: &str) {
-        let object = {
-            let mut state = self.state();
-            if next != Status::Pending && !state.status.leads_to(next) {
-                return;
-            }
-            state.status = next;
-            err.clone_into(&mut state.err);
-            if next.is_final() {
-                state.ended_at = Some(self.0.clock.now());
-                state.may_cancel = state.may_cancel && self.0.class == Class::Token;
-            }
-            self.render(&state)
-        };
-        self.announce(&object);
+        let mut state = self.state();
+        if next != Status::Pending && !state.status.leads_to(next) {
+            return;
+        }
+        state.status = next;
+        err.clone_into(&mut state.err);
+        if next.is_final() {
+            state.ended_at = Some(self.0.clock.now());
+            state.may_cancel = state.may_cancel && self.0.class == Class::Token;
+        }
+        self.announce(&state);
         self.0.status.send_replace(next);
     }
 

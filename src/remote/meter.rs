@@ -92,7 +92,7 @@ impl Meter {
 
 /// A number of bytes in decimal units.
 // LXD: two decimals, none below 1000.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     let (mut scale, mut shown) = (1_u64, None);
     for unit in UNITS {

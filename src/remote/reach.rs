@@ -81,7 +81,11 @@ impl Reach {
     async fn look_up(&self, name: &str) -> Result<Vec<SocketAddr>, Refused> {
         let found = tokio::net::lookup_host((name, 0)).await.map_err(|error| {
             tracing::info!(%error, name, "cannot be resolved");
-            Refused::Unknown(name.to_owned())
+            match self {
+                Self::Anywhere => Refused::Unknown(name.to_owned()),
+                // Which names there are in the networks here is told to nobody else.
+                Self::Public(_) => Refused::NotAllowed,
+            }
         })?;
         let Self::Public(also) = self else {
             return Ok(found.collect());

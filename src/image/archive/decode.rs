@@ -21,7 +21,7 @@ const MAX_EMPTY_STREAMS: usize = 1000;
 const PEEK_BYTES: usize = 8;
 
 /// The tar stream inside a file of this format; `None` when it holds none.
-pub(super) fn decoder<'r, R: Read + 'r>(
+pub(crate) fn decoder<'r, R: Read + 'r>(
     format: Format,
     input: R,
 ) -> io::Result<Option<Box<dyn Read + 'r>>> {

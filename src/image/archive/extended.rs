@@ -5,13 +5,22 @@
 
 use std::io;
 
-use super::{header::malformed, sparse::Described};
+use super::{
+    attributes::{Attributes, Modified, Xattr},
+    header::malformed,
+    sparse::Described,
+};
 
 /// Longest name of an entry.
 const MAX_NAME_BYTES: usize = 4096;
 
 /// Most digits of a time, before and after the point.
 const MAX_TIME_DIGITS: usize = 18;
+
+/// Most extended attributes of an entry, and the longest that Linux takes.
+const MAX_XATTRS: usize = 256;
+const MAX_XATTR_NAME_BYTES: usize = 255;
+const MAX_XATTR_BYTES: usize = 65_536;
 
 /// What extended headers say of the entry after them.
 #[derive(Debug, Default)]
@@ -20,9 +29,24 @@ pub(super) struct Extended {
     pub(super) link: Option<Vec<u8>>,
     pub(super) size_bytes: Option<u64>,
     pub(super) sparse: Option<Described>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    modified: Option<Modified>,
+    xattrs: Vec<Xattr>,
+    acl: Option<Vec<u8>>,
+    default_acl: Option<Vec<u8>>,
 }
 
 impl Extended {
+    /// GNU tar's way: entries of their own.
+    pub(super) fn of_names(name: Option<Vec<u8>>, link: Option<Vec<u8>>) -> Self {
+        Self {
+            name,
+            link,
+            ..Self::default()
+        }
+    }
+
     /// POSIX's way: records of `LENGTH KEY=VALUE\n`.
     pub(super) fn records(data: &[u8]) -> io::Result<Self> {
         let mut extended = Self::default();
@@ -54,22 +78,57 @@ impl Extended {
                 self.name = Some(name(value)?);
                 self.described().take(b"name", b"")
             }
-            b"uid" | b"gid" => u32::try_from(decimal(value)?)
-                .map(drop)
-                .map_err(|_too_large| malformed("invalid owner")),
-            b"mtime" | b"atime" | b"ctime" if is_time(value) => Ok(()),
-            b"mtime" | b"atime" | b"ctime" => Err(malformed("invalid time")),
+            b"uid" => once(&mut self.uid, owner(value)?),
+            b"gid" => once(&mut self.gid, owner(value)?),
+            b"mtime" => once(&mut self.modified, time(value)?),
+            b"atime" | b"ctime" => time(value).map(drop),
+            b"SCHILY.acl.access" => once(&mut self.acl, value.to_vec()),
+            b"SCHILY.acl.default" => once(&mut self.default_acl, value.to_vec()),
             b"hdrcharset" if matches!(value, b"BINARY" | b"ISO-IR 10646 2000 UTF-8") => Ok(()),
             b"hdrcharset" | b"SCHILY.realsize" | b"SUN.holesdata" => {
                 Err(malformed("extended header that readers differ about"))
             }
-            _ => match key.strip_prefix(b"GNU.") {
-                None => Ok(()),
-                Some(rest) => match rest.strip_prefix(b"sparse.") {
-                    Some(key) => self.described().take(key, value),
-                    None => Err(malformed("extended header that readers differ about")),
-                },
+            _ => self.take_other(key, value),
+        }
+    }
+
+    fn take_other(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+            return self.take_xattr(name, value);
+        }
+        match key.strip_prefix(b"GNU.") {
+            None => Ok(()),
+            Some(rest) => match rest.strip_prefix(b"sparse.") {
+                Some(key) => self.described().take(key, value),
+                None => Err(malformed("extended header that readers differ about")),
             },
+        }
+    }
+
+    fn take_xattr(&mut self, name: &[u8], value: &[u8]) -> io::Result<()> {
+        if name.is_empty() || name.len() > MAX_XATTR_NAME_BYTES || name.contains(&0) {
+            return Err(malformed("invalid name of an extended attribute"));
+        }
+        let is_there = self.xattrs.iter().any(|xattr| xattr.name == name);
+        if is_there || self.xattrs.len() >= MAX_XATTRS || value.len() > MAX_XATTR_BYTES {
+            return Err(malformed("too many or too long extended attributes"));
+        }
+        self.xattrs.push(Xattr {
+            name: name.to_vec(),
+            value: value.to_vec(),
+        });
+        Ok(())
+    }
+
+    /// What becomes of the header's own attributes.
+    pub(super) fn overlay(&mut self, own: Attributes) -> Attributes {
+        Attributes {
+            uid: self.uid.unwrap_or(own.uid),
+            gid: self.gid.unwrap_or(own.gid),
+            modified: self.modified.unwrap_or(own.modified),
+            xattrs: std::mem::take(&mut self.xattrs),
+            acls: (self.acl.take(), self.default_acl.take()),
+            ..own
         }
     }
 
@@ -110,19 +169,53 @@ pub(super) fn decimal(text: &[u8]) -> io::Result<u64> {
         .ok_or_else(|| malformed("invalid number"))
 }
 
-fn is_time(text: &[u8]) -> bool {
-    let text = text.strip_prefix(b"-").unwrap_or(text);
-    let (seconds, fraction) = match text.iter().position(|byte| *byte == b'.') {
-        None => (text, None),
-        Some(at) => (
-            text.get(..at).unwrap_or_default(),
-            Some(text.get(at + 1..).unwrap_or_default()),
-        ),
+/// An owner in digits.
+fn owner(text: &[u8]) -> io::Result<u32> {
+    u32::try_from(decimal(text)?).map_err(|_too_large| malformed("invalid owner"))
+}
+
+/// A time in seconds, with a fraction or without.
+fn time(text: &[u8]) -> io::Result<Modified> {
+    let bad = || malformed("invalid time");
+    let (is_negative, digits) = match text.strip_prefix(b"-") {
+        None => (false, text),
+        Some(digits) => (true, digits),
     };
-    let is_number = |text: &[u8]| {
-        (1..=MAX_TIME_DIGITS).contains(&text.len()) && text.iter().all(u8::is_ascii_digit)
+    let mut parts = digits.splitn(2, |byte| *byte == b'.');
+    let whole = parts.next().and_then(digits_of).ok_or_else(bad)?;
+    let nanoseconds = match parts.next() {
+        None => 0,
+        Some(fraction) => nanoseconds(fraction).ok_or_else(bad)?,
     };
-    is_number(seconds) && fraction.is_none_or(is_number)
+    Ok(match (is_negative, nanoseconds) {
+        (false, _) => Modified {
+            seconds: whole,
+            nanoseconds,
+        },
+        (true, 0) => Modified {
+            seconds: -whole,
+            nanoseconds: 0,
+        },
+        // Nanoseconds count forward, even before 1970.
+        (true, _) => Modified {
+            seconds: -whole - 1,
+            nanoseconds: 1_000_000_000 - nanoseconds,
+        },
+    })
+}
+
+/// The first nine digits after a point; what is finer than that is cut off.
+fn nanoseconds(fraction: &[u8]) -> Option<u32> {
+    digits_of(fraction)?;
+    let digit = |at: usize| fraction.get(at).map_or(0, |digit| u32::from(digit - b'0'));
+    Some((0..9).fold(0, |sum, at| sum * 10 + digit(at)))
+}
+
+fn digits_of(text: &[u8]) -> Option<i64> {
+    let is_number =
+        (1..=MAX_TIME_DIGITS).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
+    is_number.then_some(())?;
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// The records, where the length counts all of itself.
@@ -152,4 +245,26 @@ fn pairs(data: &[u8]) -> io::Result<Vec<(&[u8], &[u8])>> {
         rest = after;
     }
     Ok(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_count_forward_even_before_1970() {
+        let at = |text: &str| {
+            let time = time(text.as_bytes()).unwrap();
+            (time.seconds, time.nanoseconds)
+        };
+        assert_eq!(at("1234567890.123456789"), (1_234_567_890, 123_456_789));
+        assert_eq!(at("1.5"), (1, 500_000_000));
+        assert_eq!(at("1.00000000099"), (1, 0));
+        assert_eq!(at("7"), (7, 0));
+        assert_eq!(at("-1"), (-1, 0));
+        assert_eq!(at("-1.25"), (-2, 750_000_000));
+        for bad in ["", ".", "1.", ".5", "+1", "1e9", "--1", "1.-5"] {
+            assert!(time(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+    }
 }

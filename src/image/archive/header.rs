@@ -2,6 +2,8 @@
 
 use std::io::{self, ErrorKind};
 
+use super::attributes::{Attributes, Modified};
+
 /// Size of a block.
 pub(super) const BLOCK_BYTES: usize = 512;
 
@@ -10,7 +12,7 @@ pub(super) type Block = [u8; BLOCK_BYTES];
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A file with its data.
     Regular,
     /// A file of which only the parts that are not empty follow.
@@ -21,8 +23,21 @@ pub(super) enum Kind {
     SymbolicLink,
     /// A directory.
     Directory,
-    /// A device or a pipe.
-    Special,
+    /// Neither data nor names.
+    Special(Special),
+}
+
+/// What is neither a file nor a directory nor a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Special {
+    /// A device of characters.
+    CharacterDevice,
+    /// A device of blocks.
+    BlockDevice,
+    /// A named pipe.
+    Fifo,
+    /// A socket, which means nothing without the one who listened.
+    Socket,
 }
 
 /// An archive that is not one, or that readers would take differently.
@@ -60,6 +75,43 @@ impl<'b> Header<'b> {
             return Err(malformed("invalid tar header"));
         }
         Ok(header)
+    }
+
+    /// Owners, mode, time and device, as the header itself has them.
+    pub(super) fn attributes(&self) -> io::Result<Attributes> {
+        let field = |at| {
+            let number = self
+                .number(at)
+                .and_then(|number| u32::try_from(number).ok());
+            number.ok_or_else(|| malformed("invalid tar header"))
+        };
+        let is_device = matches!(self.flag(), b'3' | b'4');
+        let device = if is_device {
+            (field(329..337)?, field(337..345)?)
+        } else {
+            (0, 0)
+        };
+        Ok(Attributes {
+            mode: field(100..108)? & 0o7777,
+            uid: field(108..116)?,
+            gid: field(116..124)?,
+            modified: self.modified()?,
+            device,
+            ..Attributes::default()
+        })
+    }
+
+    fn modified(&self) -> io::Result<Modified> {
+        let field = self.block.get(136..148).unwrap_or_default();
+        let seconds = match number(field) {
+            Some(number) => i64::try_from(number).ok(),
+            None if is_negative(field) => field.last_chunk().map(|b| i64::from_be_bytes(*b)),
+            None => None,
+        };
+        Ok(Modified {
+            seconds: seconds.ok_or_else(|| malformed("invalid tar header"))?,
+            nanoseconds: 0,
+        })
     }
 
     /// What kind of entry it says it is.

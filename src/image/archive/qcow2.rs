@@ -16,6 +16,42 @@ pub(super) const MAGIC: &[u8] = b"QFI\xfb";
 /// The bit that says that the data is in another file.
 const EXTERNAL_DATA: u64 = 1 << 2;
 
+/// A disk in qcow2 that refers to no other file.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    /// How long the disk is for whoever uses it.
+    pub(crate) size_bytes: u64,
+}
+
+impl Disk {
+    /// As much of a file as has to be read.
+    pub(crate) const HEADER_BYTES: usize = HEADER_BYTES;
+
+    /// Reads the header of a file that has to be qcow2.
+    ///
+    /// # Errors
+    ///
+    /// What is something else, refers to another file, or is encrypted.
+    pub(crate) fn parse(header: &[u8]) -> Result<Self> {
+        if !header.starts_with(MAGIC) {
+            return Err(Error::failed("Image is not in qcow2 format"));
+        }
+        check_header(header)?;
+        let field = |at: usize| {
+            header
+                .get(at..)?
+                .first_chunk()
+                .map(|b| u64::from_be_bytes(*b))
+        };
+        let encryption = header.get(32..36);
+        if encryption != Some(&[0; 4]) {
+            return Err(Error::failed("Encrypted disk images are not allowed"));
+        }
+        let size_bytes = field(24).ok_or_else(|| Error::failed("Image is not in qcow2 format"))?;
+        Ok(Self { size_bytes })
+    }
+}
+
 /// Looks at the root file of a split image. LXD takes anything here and finds out when an
 /// instance is made; a disk that refers to a file of the host is refused at once.
 pub(crate) fn check_root(root: &mut impl Read, kind: ImageType) -> Result<()> {

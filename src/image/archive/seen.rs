@@ -20,7 +20,7 @@ pub(super) enum Wanted {
 
 /// What has come across.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     pub(super) metadata: Option<Vec<u8>>,
     pub(super) root: Option<ImageType>,
     /// The names at the top that matter, and what each is.
@@ -33,7 +33,7 @@ impl Seen {
     }
 
     /// Refuses a name at the top that comes again, or as what it must not be.
-    pub(super) fn remember(&mut self, top: &'static str, kind: Kind) -> Result<()> {
+    pub(crate) fn remember(&mut self, top: &'static str, kind: Kind) -> Result<()> {
         let again = match self.top.insert(top, kind) {
             None => false,
             Some(before) => before != kind || is_single(top),
@@ -57,7 +57,7 @@ const TOP_NAMES: &[&str] = &[
 ];
 
 /// A name at the top of an image, if it is one of those that mean something.
-pub(super) fn find_top(name: &[u8]) -> Option<&'static str> {
+pub(crate) fn find_top(name: &[u8]) -> Option<&'static str> {
     TOP_NAMES.iter().copied().find(|top| top.as_bytes() == name)
 }
 

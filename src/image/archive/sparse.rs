@@ -15,15 +15,17 @@ const MAX_DIGITS: usize = 20;
 
 /// A part of a file that is not a hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Part {
-    offset: u64,
-    size_bytes: u64,
+pub(crate) struct Part {
+    /// Where it begins.
+    pub(crate) offset: u64,
+    /// How long it is.
+    pub(crate) size_bytes: u64,
 }
 
 /// The parts of a file with holes.
 #[derive(Debug, Default)]
 pub(super) struct Map {
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
     /// How long the file is, holes and all.
     pub(super) size_bytes: u64,
 }

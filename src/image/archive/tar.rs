@@ -7,9 +7,10 @@
 use std::io::{self, ErrorKind, Read};
 
 use super::{
+    attributes::Attributes,
     extended::{Extended, long_name, name},
-    header::{BLOCK_BYTES, Block, Header, Kind, malformed},
-    sparse::Map,
+    header::{BLOCK_BYTES, Block, Header, Kind, Special, malformed},
+    sparse::{Map, Part},
 };
 
 /// Longest extended header.
@@ -21,14 +22,17 @@ const LARGE_BYTES: u64 = 1 << 33;
 
 /// An entry.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) name: Vec<u8>,
-    pub(super) kind: Kind,
+pub(crate) struct Entry {
+    /// Its name as the archive spells it.
+    pub(crate) name: Vec<u8>,
+    /// What it is.
+    pub(crate) kind: Kind,
     /// How long the file is, holes and all; 0 for what is no file.
-    pub(super) size_bytes: u64,
+    pub(crate) size_bytes: u64,
     /// What it links to; empty for what is no link.
-    #[cfg_attr(not(test), expect(dead_code, reason = "compared with other readers"))]
-    pub(super) link: Vec<u8>,
+    pub(crate) link: Vec<u8>,
+    /// What else there is of it.
+    pub(crate) attributes: Attributes,
 }
 
 /// What was read in front of an entry.
@@ -50,17 +54,13 @@ impl Before {
         match self.extended {
             Some(_) if !header.is_posix() => Err(malformed("extended header of another dialect")),
             Some(extended) => Ok(extended),
-            None => Ok(Extended {
-                name: self.long_name,
-                link: self.long_link,
-                ..Extended::default()
-            }),
+            None => Ok(Extended::of_names(self.long_name, self.long_link)),
         }
     }
 }
 
 /// A tar stream.
-pub(super) struct Tar<R> {
+pub(crate) struct Tar<R> {
     input: R,
     /// Data and padding of the last entry that were not read yet.
     pending_bytes: u64,
@@ -70,7 +70,8 @@ pub(super) struct Tar<R> {
 }
 
 impl<R: Read> Tar<R> {
-    pub(super) fn new(input: R) -> Self {
+    /// The archive at the beginning of `input`.
+    pub(crate) fn new(input: R) -> Self {
         Self {
             input,
             pending_bytes: 0,
@@ -80,12 +81,12 @@ impl<R: Read> Tar<R> {
     }
 
     /// What the archive is read from.
-    pub(super) fn input_mut(&mut self) -> &mut R {
+    pub(crate) fn input_mut(&mut self) -> &mut R {
         &mut self.input
     }
 
     /// The next entry; `None` at the end of the archive, whatever follows it.
-    pub(super) fn next(&mut self) -> io::Result<Option<Entry>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Entry>> {
         let mut before = Before::default();
         loop {
             self.skip()?;
@@ -133,7 +134,7 @@ impl<R: Read> Tar<R> {
         &mut self,
         block: &Block,
         header: &Header<'_>,
-        extended: Extended,
+        mut extended: Extended,
     ) -> io::Result<Entry> {
         let size_bytes = size(header.size()?, &extended)?;
         let kind = kind(header, &extended)?;
@@ -152,6 +153,7 @@ impl<R: Read> Tar<R> {
             kind,
             size_bytes,
             link,
+            attributes: extended.overlay(header.attributes()?),
         };
         self.map = None;
         if kind == Kind::Sparse && header.flag() == b'S' {
@@ -171,7 +173,7 @@ impl<R: Read> Tar<R> {
     }
 
     /// The data of the entry that [`Self::next`] returned last, if it is no longer than `limit`.
-    pub(super) fn data(&mut self, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn data(&mut self, limit: u64) -> io::Result<Option<Vec<u8>>> {
         if self.pending_bytes > limit {
             return Ok(None);
         }
@@ -180,6 +182,26 @@ impl<R: Read> Tar<R> {
             return Err(ErrorKind::UnexpectedEof.into());
         }
         Ok(Some(data))
+    }
+
+    /// The parts of the file that [`Self::next`] returned last, whose data follow each other.
+    pub(crate) fn parts(&mut self) -> Vec<Part> {
+        match self.map.take() {
+            Some(map) => map.parts,
+            None => vec![Part {
+                offset: 0,
+                size_bytes: self.pending_bytes,
+            }],
+        }
+    }
+
+    /// The next of its data, as many as there is room for.
+    pub(crate) fn read_exact(&mut self, into: &mut [u8]) -> io::Result<()> {
+        let rest = self.pending_bytes.checked_sub(into.len() as u64);
+        let rest = rest.ok_or_else(|| malformed("data that an entry does not have"))?;
+        self.input.read_exact(into)?;
+        self.pending_bytes = rest;
+        Ok(())
     }
 
     /// The first bytes of the file that [`Self::next`] returned last, with its holes as zeros.
@@ -299,7 +321,9 @@ fn kind(header: &Header<'_>, extended: &Extended) -> io::Result<Kind> {
         b'S' if header.is_gnu() => Kind::Sparse,
         b'1' => Kind::HardLink,
         b'2' => Kind::SymbolicLink,
-        b'3' | b'4' | b'6' => Kind::Special,
+        b'3' => Kind::Special(Special::CharacterDevice),
+        b'4' => Kind::Special(Special::BlockDevice),
+        b'6' => Kind::Special(Special::Fifo),
         b'5' => Kind::Directory,
         _ => return Err(malformed("unknown type of entry")),
     })

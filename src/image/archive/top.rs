@@ -22,7 +22,7 @@ pub(super) fn check_kind(top: &str, kind: Kind) -> Result<()> {
     let what = match kind {
         _ if fits => return Ok(()),
         Kind::SymbolicLink | Kind::HardLink => "link",
-        Kind::Special => "device",
+        Kind::Special(_) => "device",
         Kind::Directory => "directory",
         Kind::Regular | Kind::Sparse => "file",
     };

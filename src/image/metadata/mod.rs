@@ -5,6 +5,7 @@
 //! the fields in.
 
 mod decode;
+mod encode;
 mod scalar;
 mod tree;
 

@@ -263,7 +263,7 @@ impl Streams {
             .context(INDEX_FAILED)?;
         let mut documents = Vec::new();
         for path in paths(&list) {
-            let url = below(base, &path)?;
+            let url = below(base, &path).context(PRODUCTS_FAILED)?;
             let document = look.document(&url, MAX_PRODUCTS_BYTES).await;
             documents.push(document.context(PRODUCTS_FAILED)?);
         }
@@ -509,6 +509,11 @@ impl StreamServer {
             image: self.catalog.describe(found),
             entry: found.0.clone(),
         })
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> String {
+        shown(&self.base)
     }
 
     /// Whether a root file that may be here would spare most of a download.

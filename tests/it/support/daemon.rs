@@ -28,6 +28,7 @@ pub(crate) struct Options {
     umask: Option<u32>,
     tmpfs_mib: Option<u32>,
     expected_errors: Vec<String>,
+    authority: Option<String>,
 }
 
 impl Options {
@@ -40,6 +41,12 @@ impl Options {
     /// Sets a variable of its environment.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Has it trust this authority, and no other.
+    pub(crate) fn authority(mut self, pem: &str) -> Self {
+        self.authority = Some(pem.to_owned());
         self
     }
 
@@ -106,6 +113,9 @@ impl Lximaged {
         let home = tempfile::Builder::new().prefix("lxi").tempdir().unwrap();
         let dir = home.path().join("d");
         fs::create_dir(&dir).unwrap();
+        if let Some(pem) = &options.authority {
+            fs::write(home.path().join("authority.pem"), pem).unwrap();
+        }
         let mount = options.tmpfs_mib.map(|mib| Mount::tmpfs(&dir, mib));
         let admin = Client::Unix(dir.join("unix.socket"));
         Self {
@@ -149,6 +159,9 @@ impl Lximaged {
                 .arg(self.dir());
         }
         command.args(args).stdin(Stdio::null());
+        if self.options.authority.is_some() {
+            command.env("SSL_CERT_FILE", self.home().join("authority.pem"));
+        }
         command.envs(self.options.env.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -11,6 +11,7 @@ pub(crate) mod events;
 pub(crate) mod http;
 pub(crate) mod image_api;
 pub(crate) mod images;
+pub(crate) mod instances;
 pub(crate) mod invariants;
 pub(crate) mod multipart;
 pub(crate) mod packed;
@@ -20,6 +21,7 @@ pub(crate) mod strace;
 pub(crate) mod stream;
 pub(crate) mod tar;
 pub(crate) mod trust;
+pub(crate) mod upstream;
 
 use std::{
     thread,

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read},
     ops::Range,
+    sync::Arc,
 };
 
 use super::{disk::Disk, malformed};
@@ -12,7 +13,7 @@ use super::{disk::Disk, malformed};
 pub(super) struct Cursor {
     /// What of the table is behind the block.
     space: Range<u64>,
-    block: Vec<u8>,
+    block: Arc<Vec<u8>>,
     /// How much of the block was read.
     offset: usize,
 }

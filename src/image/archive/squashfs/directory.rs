@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Squashfs, cursor::Cursor, fields::Fields, malformed};
-use crate::image::archive::header::Kind;
+use crate::image::archive::header::{Kind, Special};
 
 /// Longest directory that is read.
 const MAX_LISTING_BYTES: u32 = 16 * 1024 * 1024;
@@ -142,7 +142,10 @@ fn kind(number: u16) -> io::Result<Kind> {
         1 => Ok(Kind::Directory),
         2 => Ok(Kind::Regular),
         3 => Ok(Kind::SymbolicLink),
-        4..=7 => Ok(Kind::Special),
+        4 => Ok(Kind::Special(Special::BlockDevice)),
+        5 => Ok(Kind::Special(Special::CharacterDevice)),
+        6 => Ok(Kind::Special(Special::Fifo)),
+        7 => Ok(Kind::Special(Special::Socket)),
         _ => Err(malformed("unknown type of entry")),
     }
 }

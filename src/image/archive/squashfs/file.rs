@@ -8,6 +8,50 @@ use super::{Squashfs, cursor::Cursor, disk::data_length, fields::Fields, malform
 const FRAGMENTS_PER_BLOCK: u32 = 512;
 const FRAGMENT_BYTES: u32 = 16;
 
+/// Some of a file, at most a block of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stretch {
+    /// Where in the file.
+    pub(crate) offset: u64,
+    /// How much.
+    pub(crate) length: u32,
+    /// Where in the image.
+    pub(crate) place: Place,
+}
+
+impl Stretch {
+    /// How much of the image it takes of its own.
+    pub(crate) fn packed_bytes(&self) -> u64 {
+        match self.place {
+            Place::Block { size, .. } => data_length(size).into(),
+            Place::Hole | Place::Fragment { .. } => 0,
+        }
+    }
+}
+
+/// Where data are in an image.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place {
+    /// Nowhere: they are zeros.
+    Hole,
+    /// In a block of their own.
+    Block {
+        /// Where it begins.
+        start: u64,
+        /// Its length as squashfs writes it.
+        size: u32,
+    },
+    /// In a block with other files' ends.
+    Fragment {
+        /// Where it begins.
+        start: u64,
+        /// Its length as squashfs writes it.
+        size: u32,
+        /// Where in what it unpacks to.
+        within: u32,
+    },
+}
+
 /// A regular file being read.
 #[derive(Debug)]
 pub(super) struct File {
@@ -62,6 +106,45 @@ impl File {
             Some((number, offset)) if length < block_size => tail(image, number, offset, length),
             _ => self.block(image, length as usize),
         }
+    }
+
+    /// Where the next bytes of the file are; none at its end. To be called until then, and not
+    /// after [`Self::read`].
+    pub(super) fn next_stretch(&mut self, image: &mut Squashfs<'_>) -> io::Result<Option<Stretch>> {
+        let offset = self.offset;
+        let rest = self.size_bytes - offset;
+        if rest == 0 {
+            return Ok(None);
+        }
+        let block_size = image.superblock.block_size;
+        let length = u32::try_from(rest).map_or(block_size, |rest| rest.min(block_size));
+        self.offset += u64::from(length);
+        let limit = block_size as usize;
+        let place = match self.fragment {
+            Some((number, within)) if length < block_size => {
+                let (start, size) = find_fragment(image, number)?;
+                image.disk.check_data(start, size, limit)?;
+                Place::Fragment {
+                    start,
+                    size,
+                    within,
+                }
+            }
+            _ => match u32::from_le_bytes(self.sizes.read(&mut image.disk)?) {
+                0 => Place::Hole,
+                size => {
+                    let start = self.position;
+                    image.disk.check_data(start, size, limit)?;
+                    self.position += u64::from(data_length(size));
+                    Place::Block { start, size }
+                }
+            },
+        };
+        Ok(Some(Stretch {
+            offset,
+            length,
+            place,
+        }))
     }
 
     fn block(&mut self, image: &mut Squashfs<'_>, length: usize) -> io::Result<Vec<u8>> {

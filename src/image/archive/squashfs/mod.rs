@@ -1,10 +1,11 @@
-//! Reading squashfs images, version 4.0: the names in the root directory, what each is, and the
-//! data of a file there.
+//! Reading squashfs images, version 4.0.
 //!
 //! Everything is read from where it is asked for, a block at a time; no table is ever in memory.
-//! What is read, out of which bounds and how often, is in [`disk`]. Nothing below the root
-//! directory is looked at, and neither are owners, times, links' targets and extended attributes.
+//! What is read, out of which bounds and how often, is in [`disk`]. Inspection looks at nothing below
+//! the root directory; whoever unpacks an image goes through all of it with [`Walk`], and gets the
+//! data of files with [`Blocks`] from as many threads as they like.
 
+mod blocks;
 mod compressor;
 mod cursor;
 mod directory;
@@ -12,14 +13,25 @@ mod disk;
 mod fields;
 mod file;
 mod inode;
+mod owners;
 mod scan;
 mod superblock;
+mod walk;
+mod xattrs;
 
 use std::io::{self, ErrorKind, Read, Seek};
 
+pub(crate) use blocks::Blocks;
+pub(crate) use file::{Place, Stretch};
 pub(super) use scan::scan;
+pub(crate) use walk::{Content, Node, Walk};
 
-use self::{directory::Listing, disk::Disk, inode::Inode, superblock::Superblock};
+use self::{
+    directory::Listing,
+    disk::Disk,
+    inode::{Body, Inode},
+    superblock::Superblock,
+};
 
 /// An image, open for reading.
 struct Squashfs<'i> {
@@ -37,15 +49,15 @@ impl<'i> Squashfs<'i> {
     /// The root directory.
     fn root(&mut self) -> io::Result<Listing> {
         let root = self.superblock.root_inode;
-        match Inode::read(self, root)? {
-            Inode::Directory(directory) => Listing::new(self, &directory),
+        match Inode::read(self, root)?.body {
+            Body::Directory(directory) => Listing::new(self, &directory),
             _ => Err(malformed("the root is no directory")),
         }
     }
 }
 
 /// What an image is read from.
-trait Input: Read + Seek {}
+pub(crate) trait Input: Read + Seek {}
 
 impl<T: Read + Seek> Input for T {}
 

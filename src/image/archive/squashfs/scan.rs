@@ -2,7 +2,12 @@
 
 use std::io::{ErrorKind, Read, Seek};
 
-use super::{Squashfs, directory::Entry, inode::Inode, malformed};
+use super::{
+    Squashfs,
+    directory::Entry,
+    inode::{Body, Inode},
+    malformed,
+};
 use crate::{
     error::Error,
     image::{
@@ -55,8 +60,8 @@ fn look_at(
         return Err(malformed("an entry is not what its inode is").into());
     }
     seen.remember(top, entry.kind)?;
-    match (top, inode) {
-        ("metadata.yaml", Inode::Regular(mut file)) => {
+    match (top, inode.body) {
+        ("metadata.yaml", Body::Regular(mut file)) => {
             let limit = limits.metadata_bytes;
             if file.size_bytes > limit {
                 return Err(metadata_too_large(limit).into());
@@ -64,10 +69,10 @@ fn look_at(
             seen.metadata = Some(file.read(image, limit)?);
         }
         ("metadata.yaml", _) => check_metadata(entry.kind)?,
-        ("rootfs", Inode::Directory(_)) => {
+        ("rootfs", Body::Directory(_)) => {
             seen.root.get_or_insert(ImageType::Container);
         }
-        ("rootfs.img", Inode::Regular(mut file)) => {
+        ("rootfs.img", Body::Regular(mut file)) => {
             check_header(&file.read(image, HEADER_BYTES as u64)?)?;
             seen.root.get_or_insert(ImageType::VirtualMachine);
         }

@@ -24,6 +24,11 @@ pub(super) struct Superblock {
     pub(super) inode_table: Range<u64>,
     /// Where directories are, and other things behind them.
     pub(super) directory_table: Range<u64>,
+    /// How many owners there are, and where it is written where they are.
+    pub(super) id_count: u16,
+    pub(super) id_table: u64,
+    /// Where extended attributes are, if there are any.
+    pub(super) xattr_table: Option<u64>,
     /// How many fragments there are.
     pub(super) fragment_count: u32,
     /// Where it is written where fragments are.
@@ -64,6 +69,9 @@ impl Superblock {
             root_inode,
             inode_table: tables.inodes..tables.directories,
             directory_table: tables.directories..bytes_used,
+            id_count,
+            id_table: tables.ids,
+            xattr_table: Some(tables.attributes).filter(|start| *start != NOWHERE),
             fragment_count,
             fragment_table: tables.fragments,
         })

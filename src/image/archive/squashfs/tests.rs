@@ -204,7 +204,7 @@ fn images_are_read_from_plain_and_packed_blocks_and_from_fragments() {
 
 #[test]
 fn names_at_the_top_mean_what_they_mean_in_archives() {
-    let link = || inode(3, &[1, 1, 0]);
+    let link = || inode(3, &[1, 1, u32::from(b'x')]);
     let pipe = || inode(6, &[1]);
     for (kind, inode) in [(1, directory()), (3, link()), (6, pipe())] {
         let image = with([entry("metadata.yaml", kind, inode), rootfs()]);

@@ -73,7 +73,7 @@ fn line(entry: Entry) -> Line {
         Kind::HardLink => 'h',
         Kind::SymbolicLink => 'l',
         Kind::Directory => 'd',
-        Kind::Special => 's',
+        Kind::Special(_) => 's',
     };
     let size = entry.size_bytes.to_string();
     Line::new(kind, &size, entry.name, entry.link)
