@@ -18,13 +18,13 @@ use super::{
 };
 use crate::{
     access::Scope,
-    api::Timestamp,
+    api::{Timestamp, requests::InstanceSource},
     db::{
         self, Db, blobs,
         images::{ImageRow, Sourced},
     },
-    error::{Error, Kind, Result},
-    image::{Architecture, Fingerprint, ImageType, Layout, host_architectures},
+    error::{Kind, Result},
+    image::{Architecture, Fingerprint, ImageType, host_architectures},
     operations::Operation,
     remote::{Asked, Freshness, parse_url},
     store::Files,
@@ -50,33 +50,34 @@ pub(crate) struct RemoteSource {
     pub(crate) project: String,
 }
 
-/// What an instance takes from its image.
-#[derive(Debug, Clone)]
-pub(crate) struct Blueprint {
-    /// Which image.
-    pub(crate) fingerprint: Fingerprint,
-    /// Container or virtual machine.
-    pub(crate) kind: ImageType,
-    /// LXD's canonical name of the architecture.
-    pub(crate) architecture: String,
-    /// What becomes `image.*` of the instance.
-    pub(crate) properties: BTreeMap<String, String>,
-    /// The profiles of an instance whose maker names none; may be empty.
-    pub(crate) profiles: Vec<String>,
-    /// One file or two.
-    pub(crate) layout: Layout,
-}
-
 /// An image with its open files. They stay whole when the image goes meanwhile.
 #[derive(Debug)]
 pub(crate) struct Lent {
-    /// What the image says.
-    pub(crate) blueprint: Blueprint,
+    /// The image.
+    pub(crate) row: ImageRow,
     /// Its files.
     pub(crate) files: Files,
 }
 
 impl RemoteSource {
+    /// What a request names. A fingerprint comes before an alias, and either may be the other.
+    pub(crate) fn of_request(source: &InstanceSource) -> Self {
+        let is_named = !source.fingerprint.is_empty();
+        let reference = if is_named {
+            &source.fingerprint
+        } else {
+            &source.alias
+        };
+        Self {
+            server: source.server.clone(),
+            protocol: source.protocol.clone(),
+            certificate: source.certificate.clone(),
+            reference: reference.clone(),
+            secret: source.secret.clone(),
+            project: String::new(),
+        }
+    }
+
     fn origin(&self, behalf: Behalf) -> Result<Origin> {
         Ok(Origin {
             protocol: Protocol::parse(&self.protocol)?,
@@ -186,8 +187,8 @@ impl Images {
         Db::commit(transaction).await
     }
 
-    /// The image of the project that an instance would be made from instead of fetching one: what
-    /// an instance whose maker names no profiles takes them from.
+    /// The profiles of the project's image that an instance would be made from instead of fetching
+    /// one, for an instance whose maker names none.
     ///
     /// # Errors
     ///
@@ -197,7 +198,7 @@ impl Images {
         scope: &Scope,
         source: &RemoteSource,
         (kind, behalf): (ImageType, &Behalf),
-    ) -> Result<Option<Blueprint>> {
+    ) -> Result<Option<Vec<String>>> {
         let Ok(origin) = source.origin(behalf.clone()) else {
             return Ok(None);
         };
@@ -212,26 +213,9 @@ impl Images {
             Some(Nearest::Sourced(here)) if here.project == scope.images => here.image,
             _ => return Ok(None),
         };
-        self.blueprint(scope, &row).await.map(Some)
-    }
-
-    /// What an instance takes from an image of the project.
-    ///
-    /// # Errors
-    ///
-    /// 404 when its files are gone.
-    pub(crate) async fn blueprint(&self, scope: &Scope, row: &ImageRow) -> Result<Blueprint> {
         let mut session = self.db.read().await?;
-        let layout = blobs::find(&mut session, &row.fingerprint).await?;
-        let kind = ImageType::from_name(&row.kind);
-        Ok(Blueprint {
-            fingerprint: row.fingerprint.clone(),
-            kind: kind.ok_or_else(|| Error::failed(format!("Unknown type {:?}", row.kind)))?,
-            architecture: row.architecture.clone(),
-            properties: edit::from_text(&row.properties)?,
-            profiles: db::images::profiles_of(&mut session, row.id, scope.profiles).await?,
-            layout: layout.ok_or_else(query::not_found)?,
-        })
+        let profiles = db::images::profiles_of(&mut session, row.id, scope.profiles);
+        profiles.await.map(Some)
     }
 
     /// Opens an image for an instance that is made from it.
@@ -243,8 +227,7 @@ impl Images {
         let reference = fingerprint.as_str();
         let row = self.find_row(scope, Visibility::All, reference).await?;
         let files = self.open(fingerprint).await?;
-        let blueprint = self.blueprint(scope, &row).await?;
-        Ok(Lent { blueprint, files })
+        Ok(Lent { row, files })
     }
 
     /// What the settings of the moment say about a project's images.

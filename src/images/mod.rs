@@ -36,7 +36,7 @@ use budget::Budgets;
 use doubt::Doubts;
 pub(crate) use draft::{Description, Draft, Finished};
 pub(crate) use edit::{ImagePatch, set_last_used};
-pub(crate) use ensure::{Blueprint, Lent, RemoteSource};
+pub(crate) use ensure::{Lent, RemoteSource};
 pub(crate) use export::{Exported, ExportedPart};
 use flight::Flights;
 pub(crate) use origin::Behalf;

@@ -27,8 +27,7 @@ impl Bench {
     async fn find_cached(&self, project: &str, source: &RemoteSource) -> Option<Vec<String>> {
         let scope = self.scope(project).await;
         let kind = (ImageType::Container, &admin());
-        let found = self.images.find_cached(&scope, source, kind).await.unwrap();
-        found.map(|blueprint| blueprint.profiles)
+        self.images.find_cached(&scope, source, kind).await.unwrap()
     }
 }
 
@@ -235,7 +234,7 @@ async fn what_is_lent_outlives_its_image() {
         .delete_if(&scope, &row, None, any)
         .await
         .unwrap();
-    assert_eq!(lent.blueprint.properties["os"], "one");
+    assert_eq!(lent.row.properties, "{\"os\":\"one\"}");
     assert_eq!(std::io::read_to_string(lent.files.image).unwrap(), "one");
     let gone = bench.images.lend(&scope, &found).await.unwrap_err();
     assert_eq!(gone.message(), "Image not found");

@@ -152,7 +152,7 @@ async fn a_projects_own_number_of_days_counts_and_none_is_for_ever() {
     // Another project has it: its files stay.
     let scope = bench.scope("ever").await;
     let lent = bench.images.lend(&scope, &found).await.unwrap();
-    assert_eq!(lent.blueprint.layout.total_bytes(), 3);
+    assert_eq!(lent.row.size_bytes, 3);
     bench.set("images.remote_cache_expiry", "-1").await;
     let kept = bench.admit(cached("two")).await;
     bench.wait(Duration::hours(20_000));
