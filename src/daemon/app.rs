@@ -113,13 +113,6 @@ async fn serve(options: Options) -> Result<()> {
         (outbound, streams.clone()),
     );
     images.recover().await?;
-    let jobs = Jobs::new(
-        schedule::jobs(&images, &operations, &streams),
-        (operations.clone(), settings.clone()),
-        clock.clone(),
-        tasks.clone(),
-    );
-
     let instances = Instances::new(
         db.clone(),
         images.clone(),
@@ -130,6 +123,12 @@ async fn serve(options: Options) -> Result<()> {
     );
     instances.recover().await?;
     instances.resume().await?;
+    let jobs = Jobs::new(
+        schedule::jobs((&images, &instances), &operations, &streams),
+        (operations.clone(), settings.clone()),
+        clock.clone(),
+        tasks.clone(),
+    );
     let (listening, versioned) = (https.clone(), db.clone());
     let services = Arc::new(Services {
         images,

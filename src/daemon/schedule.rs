@@ -6,6 +6,7 @@ use crate::{
     api::objects::Metadata,
     error::Result,
     images::Images,
+    instances::Instances,
     jobs::{Job, every, when_due},
     operations::{Operation, Operations},
     remote::Streams,
@@ -16,12 +17,17 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// The table. What is due at the start runs in this order.
 // LXD: its words are kept where it has some.
-pub(super) fn jobs(images: &Images, operations: &Operations, streams: &Streams) -> Vec<Job> {
+pub(super) fn jobs(
+    (images, instances): (&Images, &Instances),
+    operations: &Operations,
+    streams: &Streams,
+) -> Vec<Job> {
     let expiry = images.clone();
     let sweep = images.clone();
     let (updates, until, by_hand) = (images.clone(), images.clone(), images.clone());
     let (ended, tokens) = (operations.clone(), operations.clone());
     let streams = streams.clone();
+    let (snapshots, over, trees) = (instances.clone(), instances.clone(), instances.clone());
     vec![
         Job::new(
             "expiry",
@@ -73,6 +79,27 @@ pub(super) fn jobs(images: &Images, operations: &Operations, streams: &Streams) 
                     let removed = streams.remove_unused().await?;
                     count(&operation, "removed", removed)
                 }
+            },
+        ),
+        Job::new(
+            "snapshot-expiry",
+            "Cleaning up expired instance snapshots",
+            when_due(move || {
+                let instances = over.clone();
+                async move { instances.until_snapshots_expire().await }
+            }),
+            move |operation| {
+                let instances = snapshots.clone();
+                async move { instances.expire_snapshots(operation).await }
+            },
+        ),
+        Job::new(
+            "unpacked-trees",
+            "Removing unpacked images that nobody uses",
+            every(DAY),
+            move |operation| {
+                let instances = trees.clone();
+                async move { instances.sweep_trees(operation).await }
             },
         ),
         Job::new(

@@ -52,13 +52,9 @@ impl Images {
     pub(crate) async fn expire(&self, operation: Operation) -> Result<()> {
         operation.allow_cancel();
         let now = self.clock.now();
-        if let Doubt::Waits(hours) = self.doubt(now).await? {
-            tracing::warn!(
-                hours,
-                "the clock has jumped ahead: no image expires for now"
-            );
-            let text = format!("The clock has jumped ahead; no image expires for {hours} hours");
-            operation.set_metadata(Metadata::from_iter([("waiting".to_owned(), text.into())]));
+        if let Some(waiting) = self.waits_for_clock().await? {
+            let told = [("waiting".to_owned(), waiting.into())];
+            operation.set_metadata(Metadata::from_iter(told));
             return Ok(());
         }
         let mut done = Done::default();
@@ -104,6 +100,20 @@ impl Images {
         let mut transaction = self.db.write().await?;
         db::passes::set(&mut transaction, NAME, &text).await?;
         Db::commit(transaction).await
+    }
+
+    /// Why nothing expires now, when the clock has jumped ahead.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub(crate) async fn waits_for_clock(&self) -> Result<Option<String>> {
+        let Doubt::Waits(hours) = self.doubt(self.clock.now()).await? else {
+            return Ok(None);
+        };
+        tracing::warn!(hours, "the clock has jumped ahead: nothing expires for now");
+        let text = format!("The clock has jumped ahead; nothing expires for {hours} hours");
+        Ok(Some(text))
     }
 
     /// Whether the clock is to be believed now.

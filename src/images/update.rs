@@ -26,6 +26,9 @@ use crate::{
 /// How long one image may take.
 const PATIENCE: Duration = Duration::from_hours(6);
 
+/// The longest interval: a hundred years.
+const MAX_HOURS: i64 = 876_600;
+
 /// An image that is to be brought up to date.
 struct Due {
     scope: Scope,
@@ -159,7 +162,10 @@ impl Images {
             if scope.images != project.id {
                 continue;
             }
-            let hours = self.policy(&scope).update_hours;
+            let hours = self
+                .policy(&scope)
+                .update_hours
+                .map(|hours| hours.min(MAX_HOURS));
             let every =
                 hours.map(|hours| Duration::from_secs(hours.unsigned_abs().saturating_mul(3600)));
             intervals.extend(every.map(|every| (scope, every)));

@@ -40,6 +40,7 @@ mod status;
 mod streams;
 mod trees;
 mod unpack;
+mod upkeep;
 mod volatile;
 mod volumes;
 

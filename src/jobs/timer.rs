@@ -16,8 +16,8 @@ const MAX_LATENESS: Duration = Duration::from_mins(5);
 /// The shortest time between two passes that the timer begins.
 const SHORTEST: Duration = Duration::from_mins(1);
 
-/// The longest time between two looks at what is due: projects may get other settings meanwhile.
-const LOOK_AGAIN: Duration = Duration::from_hours(1);
+/// The longest time between two looks at what is due: something else may be due sooner meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 impl Jobs {
     /// Starts the timers. What is due at the start runs in the order of the table, one after the
@@ -62,7 +62,7 @@ impl Jobs {
             let until = self.until(&row, last.elapsed()).await;
             let until = until.max(SHORTEST.saturating_sub(last.elapsed()));
             let until = until + (until / 20).min(MAX_LATENESS).mul_f64(lateness);
-            row.state().next = Some(self.0.clock.now() + until);
+            row.state().next = self.0.clock.now().checked_add(in_range(until));
             let is_due = tokio::select! {
                 () = tokio::time::sleep(until.min(LOOK_AGAIN)) => until <= LOOK_AGAIN,
                 _ = settings.changed() => {
@@ -92,6 +92,11 @@ impl Jobs {
             LOOK_AGAIN
         })
     }
+}
+
+/// A time that can be added to dates.
+fn in_range(until: Duration) -> time::Duration {
+    until.try_into().unwrap_or(time::Duration::MAX)
 }
 
 /// How late one pass is, between 0 and 1.

@@ -6,12 +6,14 @@ use serde_json::{Value, json};
 
 use crate::support::{Events, Lximaged, beyond_lxd, images};
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 8] = [
     "expiry",
     "operations",
     "tokens",
     "sweep",
     "streams-cache",
+    "snapshot-expiry",
+    "unpacked-trees",
     "auto-update",
 ];
 
