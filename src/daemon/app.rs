@@ -123,6 +123,7 @@ async fn serve(options: Options) -> Result<()> {
     );
     instances.recover().await?;
     instances.resume().await?;
+    instances.keep_expiring();
     let (listening, versioned) = (https.clone(), db.clone());
     let services = Arc::new(Services {
         images,

@@ -159,6 +159,7 @@ routes! {
 
     GET "/1.0/instances" Project v1::instances::list;
     POST "/1.0/instances" Project v1::instances::create;
+    PUT "/1.0/instances" Project v1::instance_state::put_all;
     GET "/1.0/instances/{name}" Project v1::instances::get;
     PUT "/1.0/instances/{name}" Project v1::instances::put;
     PATCH "/1.0/instances/{name}" Project v1::instances::patch;

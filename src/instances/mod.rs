@@ -5,6 +5,7 @@
 //! the next start. [`instance`] says what an instance and its profiles come to, [`query`] what there is,
 //! and [`locks`] keep those who change one instance apart.
 
+mod bulk;
 mod change;
 mod check;
 mod console;
@@ -13,6 +14,7 @@ mod create;
 mod draft;
 mod endings;
 mod exec;
+mod expire;
 mod files;
 mod instance;
 mod locks;
@@ -39,6 +41,7 @@ mod start;
 mod startup;
 mod state;
 mod status;
+mod still;
 mod streams;
 mod templates;
 mod trees;

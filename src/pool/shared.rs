@@ -110,6 +110,22 @@ impl Pool {
         Ok(removed)
     }
 
+    /// Takes the pool's own directories away, as far as there is nothing in them: the pool goes.
+    pub(crate) fn dismantle(&self) -> Result<()> {
+        self.remove_unused_shared(&|_| false)?;
+        let trees = Kind::ALL.map(|kind| [kind.directory(), kind.snapshots()]);
+        let own = [super::SHARED, super::STAGING, super::PENDING];
+        for name in trees.as_flattened().iter().chain(&own) {
+            match std::fs::remove_dir(self.path(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::info!(%error, name, "a directory of a pool stays");
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Looks for users while nobody can become one.
     fn remove_if_unused(&self, key: &SharedKey) -> Result<bool> {
         let trash = self.stage()?;

@@ -225,7 +225,7 @@ impl Instances {
             None => self.tree(&found.instance).await?,
             Some(snapshot) => self.tree_at(&found.instance, snapshot).await?,
         };
-        let tasks = self.tasks.clone();
+        let (tasks, given_up) = (self.tasks.clone(), cancel.clone());
         let count = std::thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Job {
             pool,
@@ -236,7 +236,8 @@ impl Instances {
                 created_at: row.created_at.parse()?,
             },
             compression: self.compression(scope, wish)?,
-            workers: Workers::new(count, move |job| tasks.start_job(job)),
+            workers: Workers::new(count, move |job| tasks.start_job(job))
+                .until(move || given_up.is_cancelled()),
             cancel,
             told,
         })

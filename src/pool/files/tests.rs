@@ -15,7 +15,7 @@ use super::{Content, Owner, Root, Write};
 use crate::{
     error::{Error, Kind, Result},
     image::ImageType,
-    pool::{Pool, TreeName, idmap::IdMap, staging},
+    pool::{Mounted, Pool, TreeName, idmap::IdMap, staging},
 };
 
 /// A root directory, and a file outside of it that nobody may touch.
@@ -31,7 +31,7 @@ impl Jail {
         fs::write(home.path().join("sentinel"), "untouched").unwrap();
         let directory = staging::open(&home.path().join("root")).unwrap();
         let map = IdMap::new(100_000, 65_536).unwrap();
-        let root = Root::below(directory, map);
+        let root = Root::of(Mounted::directory(directory, map));
         Self { home, root }
     }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod clients;
 pub(crate) mod commands;
+pub(crate) mod containers;
 pub(crate) mod daemon;
 pub(crate) mod events;
 pub(crate) mod http;
