@@ -103,7 +103,7 @@ impl Images {
         let offered = operation.cancellable(ticket.wait(operation)).await?;
         let size_bytes = offered.layout().total_bytes();
         let claim = self.claim_for(scope, size_bytes.unsigned_abs()).await?;
-        let candidate = candidate(offered, details, claim)?;
+        let candidate = candidate(&offered, details, claim)?;
         let fingerprint = self.admit(scope, candidate, operation.requestor()).await?;
         identify(operation, fingerprint.as_str(), size_bytes);
         Ok(fingerprint)
@@ -147,7 +147,7 @@ impl Images {
 }
 
 /// What the image says of itself, and the request of it.
-fn candidate(files: Offered, details: &Details, claim: Option<Claim>) -> Result<Candidate> {
+fn candidate(files: &Offered, details: &Details, claim: Option<Claim>) -> Result<Candidate> {
     let described = files.description();
     let (kind, metadata) = described.ok_or_else(|| Error::failed("Image metadata is missing"))?;
     let date = |seconds| {

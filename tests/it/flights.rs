@@ -119,7 +119,7 @@ fn a_download_that_nobody_waits_for_any_more_ends() {
         }
         // The next one begins anew, while the server still holds the first.
         site.upstream.behave();
-        let operation = site.ask(&site.daemon, "default", &body);
+        let operation = site.daemon.ask("default", &body);
         assert_eq!(fingerprint_of(&operation), offer.fingerprint);
         assert_eq!(site.upstream.seen_at(&offer.file).len(), 2);
     }
@@ -155,7 +155,7 @@ fn a_download_that_fails_fails_for_all_and_the_next_one_is_another() {
             assert!(said.contains("match"), "{said}");
         }
         site.upstream.page(&offer.file, wrong);
-        let operation = site.ask(&site.daemon, "default", &body);
+        let operation = site.daemon.ask("default", &body);
         assert_eq!(fingerprint_of(&operation), offer.fingerprint);
         assert_eq!(site.upstream.seen_at(&offer.file).len(), 2);
     }

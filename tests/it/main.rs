@@ -43,6 +43,7 @@ mod import;
 mod import_refused;
 mod import_split;
 mod import_squashfs;
+mod instance_files;
 mod instances_callers;
 mod instances_change;
 mod instances_copy;

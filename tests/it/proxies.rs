@@ -58,16 +58,22 @@ fn a_proxy_is_used_from_the_moment_it_is_set_and_by_all_protocols() {
             fingerprint_of(&ask(&daemon, &offer.source)),
             offer.fingerprint
         );
-        let asked = proxy.asked();
-        assert!(!asked.is_empty());
         let connect = format!("CONNECT {HOST}:443 HTTP/1.1");
-        assert!(asked.iter().all(|line| *line == connect), "{asked:?}");
+        let asked = || {
+            let mut lines = proxy.asked();
+            // LXD looks for its users' images meanwhile.
+            lines.retain(|line| !line.contains("linuxcontainers.org"));
+            lines
+        };
+        let before = asked();
+        assert!(!before.is_empty());
+        assert!(before.iter().all(|line| *line == connect), "{before:?}");
 
         // And no longer when it is not.
         set(&daemon, "core.proxy_https", "");
         daemon.remove_image(&offer.fingerprint);
         assert!(!refusal(&ask(&daemon, &offer.source)).is_empty());
-        assert_eq!(proxy.asked().len(), asked.len());
+        assert_eq!(asked(), before);
     }
 }
 

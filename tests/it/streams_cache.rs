@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File},
     os::unix::fs::PermissionsExt,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use serde_json::json;
@@ -62,7 +62,8 @@ fn age(site: &Site, age: Duration) {
     for name in site.daemon.names("cache") {
         let path = site.daemon.dir().join("cache").join(name);
         let file = File::options().append(true).open(path).unwrap();
-        file.set_modified(SystemTime::now() - age).unwrap();
+        let current = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(current - age).unwrap();
     }
 }
 
@@ -255,7 +256,7 @@ fn a_refresh_asks_the_server() {
     publish("20240101_0000", &images::container("older"));
     let mut wish = site.wish(&json!({"alias": "a"}));
     wish["auto_update"] = json!(true);
-    let older = fingerprint_of(&site.ask(&site.daemon, "default", &wish));
+    let older = fingerprint_of(&site.daemon.ask("default", &wish));
     let refresh = || {
         let path = format!("/1.0/images/{older}/refresh");
         let answer = site.daemon.post(&path, &json!({}));

@@ -489,7 +489,10 @@ fn played(fault: &Fault, column: usize) -> Vec<Played> {
         Fails(text) => (Some(Some(text)), None),
         Heals(text) => (Some(Some(text)), Some(None)),
         Harmless => (None, Some(None)),
-        Senseless(_) => (None, None),
+        Senseless(why) => {
+            println!("{}, {:?}: {why}", fault.name, PROTOCOLS[column]);
+            (None, None)
+        }
     };
     let mut scenes = Vec::new();
     for (times, expected) in [(usize::MAX, always), (1, once)] {

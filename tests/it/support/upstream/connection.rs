@@ -82,7 +82,7 @@ impl Answer {
         add("Connection", "close".to_owned());
         let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(status));
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            head.extend([name.as_str(), ": ", value.as_str(), "\r\n"]);
         }
         let has_body = seen.method != "HEAD" && status != 304;
         Self {

@@ -39,12 +39,14 @@ impl Site {
     /// Asks for an image by simplestreams, and gives how that ended.
     #[track_caller]
     pub(crate) fn pull(&self, more: &Value) -> Value {
-        self.ask(&self.daemon, "default", &self.wish(more))
+        self.daemon.ask("default", &self.wish(more))
     }
+}
 
-    /// Asks for anything as somebody, and gives how that ended.
+impl Client {
+    /// Asks for an image of another server, and gives how that ended.
     #[track_caller]
-    pub(crate) fn ask(&self, client: &Client, project: &str, body: &Value) -> Value {
-        client.finished(&client.post(&format!("/1.0/images?project={project}"), body))
+    pub(crate) fn ask(&self, project: &str, body: &Value) -> Value {
+        self.finished(&self.post(&format!("/1.0/images?project={project}"), body))
     }
 }
