@@ -257,7 +257,7 @@ fn templates_are_written_where_lxd_writes_them() {
 
     std::os::unix::fs::chown(jail.path("a/b/c"), Some(100_005), Some(100_006)).unwrap();
     fs::set_permissions(jail.path("a/b/c"), fs::Permissions::from_mode(0o4711)).unwrap();
-    let never = || Err(Error::failed("rendered"));
+    let never = || Err::<&str, _>(Error::failed("rendered"));
     jail.root.write_template("a/b/c", true, never).unwrap();
     write("a/b/c", false, "").unwrap();
     let found = fs::metadata(jail.path("a/b/c")).unwrap();
