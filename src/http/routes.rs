@@ -145,6 +145,8 @@ routes! {
     POST "/1.0/cluster/groups" Admin v1::cluster::groups;
     GET "/1.0/cluster/groups/{name}" Trusted v1::cluster::groups;
     GET "/1.0/metrics" Anyone v1::machine::metrics;
+    GET "/1.0/lximaged/tasks" Admin v1::tasks::list;
+    POST "/1.0/lximaged/tasks/{name}" Admin v1::tasks::run;
     GET "/1.0/warnings" Admin v1::machine::none;
     GET "/1.0/warnings/{id}" Admin v1::machine::warning;
     PUT "/1.0/warnings/{id}" Admin v1::machine::note_warning;
@@ -159,6 +161,7 @@ routes! {
 
     GET "/1.0/instances" Project v1::instances::list;
     POST "/1.0/instances" Project v1::instances::create;
+    PUT "/1.0/instances" Project v1::instance_state::put_all;
     GET "/1.0/instances/{name}" Project v1::instances::get;
     PUT "/1.0/instances/{name}" Project v1::instances::put;
     PATCH "/1.0/instances/{name}" Project v1::instances::patch;
@@ -177,6 +180,12 @@ routes! {
     GET "/1.0/instances/{name}/logs" Project v1::instance_state::logs;
     GET "/1.0/instances/{name}/logs/{file}" Project v1::instance_state::log;
     DELETE "/1.0/instances/{name}/logs/{file}" Project v1::instance_state::delete_log;
+    GET "/1.0/instances/{name}/metadata" Project v1::metadata::get;
+    PUT "/1.0/instances/{name}/metadata" Project v1::metadata::put;
+    PATCH "/1.0/instances/{name}/metadata" Project v1::metadata::patch;
+    GET "/1.0/instances/{name}/metadata/templates" Project v1::metadata::templates;
+    POST "/1.0/instances/{name}/metadata/templates" Project v1::metadata::write_template;
+    DELETE "/1.0/instances/{name}/metadata/templates" Project v1::metadata::delete_template;
     GET "/1.0/instances/{name}/snapshots" Project v1::snapshots::list;
     POST "/1.0/instances/{name}/snapshots" Project v1::snapshots::create;
     GET "/1.0/instances/{name}/snapshots/{snapshot}" Project v1::snapshots::get;

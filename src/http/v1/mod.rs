@@ -9,6 +9,7 @@ pub(super) mod instance_files;
 pub(super) mod instance_state;
 pub(super) mod instances;
 pub(super) mod machine;
+pub(super) mod metadata;
 pub(super) mod networks;
 pub(super) mod operations;
 pub(super) mod profiles;
@@ -16,6 +17,7 @@ pub(super) mod projects;
 pub(super) mod server;
 pub(super) mod snapshots;
 pub(super) mod storage;
+pub(super) mod tasks;
 pub(super) mod upload;
 pub(super) mod volumes;
 
