@@ -45,7 +45,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-pub(crate) use files::{Attributes, Content, Owner, Root, Write};
+pub(crate) use files::{Attributes, Content, Owner, Root, Templates, Write};
 pub(crate) use measure::measure;
 pub(crate) use mounted::Mounted;
 pub(crate) use name::{SharedKey, TreeName};
