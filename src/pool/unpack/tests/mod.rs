@@ -1,6 +1,7 @@
 //! Images made by the usual programs, unpacked and compared in everything.
 
 pub(in crate::pool) mod facts;
+mod hostile;
 pub(in crate::pool) mod rich;
 
 use std::{
