@@ -10,9 +10,9 @@
 //!
 //! | layer | rooms | what they are |
 //! |---|---|---|
-//! | L0 | `error` `clock` `config` `api` `image` | values and rules: no runtime, no sockets, no SQL |
-//! | L1 | `tasks` `db` `store` `pool` | one outside thing each: spawned work, the database, image files, instance trees |
-//! | L2 | `operations` `access` `settings` `images` `instances` | what lximaged does; knows no HTTP |
+//! | L0 | `error` `clock` `config` `api` `image` `template` | values and rules: no runtime, no sockets, no SQL |
+//! | L1 | `tasks` `db` `store` `pool` `runtime` | one outside thing each: spawned work, the database, image files, instance trees, containers |
+//! | L2 | `operations` `access` `settings` `images` `instances` `jobs` | what lximaged does; knows no HTTP |
 //! | L3 | `http` | parse, call, render |
 //! | L4 | `daemon` `cli` | assembly; the only place that sees everything |
 //!
@@ -31,6 +31,7 @@ mod http;
 mod image;
 mod images;
 mod instances;
+mod jobs;
 mod multipart;
 mod operations;
 #[cfg_attr(
@@ -39,9 +40,11 @@ mod operations;
 )]
 mod pool;
 mod remote;
+mod runtime;
 mod settings;
 mod store;
 mod tasks;
+mod template;
 mod trust;
 
 /// Runs what the command line names. Returns the process's exit status.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -39,6 +40,12 @@ pub(crate) struct Settings {
     tasks: Tasks,
 }
 
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Settings")
+    }
+}
+
 impl Settings {
     /// Loads the settings kept in `db`.
     pub(crate) async fn load(db: Db, move_listener: MoveListener, tasks: Tasks) -> Result<Self> {
@@ -56,6 +63,11 @@ impl Settings {
     /// The settings as they are now.
     pub(crate) fn current(&self) -> Arc<Values> {
         Arc::clone(&self.current.borrow())
+    }
+
+    /// The settings, and word of their changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<Values>> {
+        self.current.subscribe()
     }
 
     /// What clients see: hidden settings show as `true`.

@@ -86,6 +86,15 @@ impl Tasks {
         }
     }
 
+    /// Runs `job` on a thread where blocking is allowed, soon; shutdown waits for it. For work that
+    /// is shared out to several threads, whose answers come another way.
+    pub(crate) fn start_job(&self, job: impl FnOnce() + Send + 'static) {
+        drop(self.start_blocking(move || {
+            job();
+            Ok(())
+        }));
+    }
+
     /// Cancelled once the daemon begins to stop: loops end, listeners stop accepting.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.stopping

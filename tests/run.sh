@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 needed=(
     cc=gcc
     lxc=lxd-client
+    lxc-start=lxc
+    busybox=busybox-static
     curl=curl
     strace=strace
     systemd-socket-activate=systemd
@@ -16,6 +18,7 @@ needed=(
     bzip2=bzip2
     lz4=lz4
     pigz=pigz
+    xdelta3=xdelta3
     xz=xz-utils
     zstd=zstd
     python3=python3

@@ -2,11 +2,14 @@
 
 mod caller;
 mod edit;
+mod limits;
 pub(crate) mod password;
 mod projects;
+mod restrictions;
 mod scope;
 
 pub(crate) use caller::{Access, Caller, Trust};
 pub(crate) use edit::Edit;
+pub(crate) use limits::{Population, Subject};
 pub(crate) use projects::{ProjectChange, Projects};
 pub(crate) use scope::Scope;

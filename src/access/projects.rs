@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Edit, scope::DEFAULT};
+use super::{Edit, Population, scope::DEFAULT};
 use crate::{
     api::{
         objects::{Project, ProjectState, Requestor, ResourceUse},
@@ -83,8 +83,7 @@ impl Projects {
         let row = find(&mut session, name)
             .await
             .context("Fetch project database object")?;
-        let used = db::images::total_bytes(&mut session, row.id).await?;
-        let used = i64::try_from(used).unwrap_or(i64::MAX);
+        let population = Population::of(&mut session, row.clone()).await?;
         let names = [
             "containers",
             "cpu",
@@ -101,7 +100,7 @@ impl Projects {
                 name,
                 ResourceUse {
                     limit,
-                    usage: if name == "disk" { used } else { 0 },
+                    usage: i64::try_from(population.usage(name)).unwrap_or(i64::MAX),
                 },
             )
         });
@@ -146,6 +145,8 @@ impl Projects {
         config::project::validate(&config)?;
         let holds = contents_of(&mut transaction, row.id).await?;
         config::project::check_features(name, &row.config, &config, holds.is_empty())?;
+        let population = Population::of(&mut transaction, row.clone()).await?;
+        population.allow_limits(&config)?;
         projects::update(&mut transaction, row.id, &description, &config).await?;
         self.adjust_default_profile(&mut transaction, &row, &config)
             .await?;
@@ -270,7 +271,8 @@ async fn contents_of(session: &mut Session, id: ProjectId) -> Result<Contents> {
 impl Contents {
     /// The default profile alone does not make a project non-empty.
     fn is_empty(&self) -> bool {
-        self.images.is_empty() && self.profiles.iter().all(|name| name == DEFAULT)
+        let has_profiles = self.profiles.iter().any(|name| name != DEFAULT);
+        self.images.is_empty() && self.instances.is_empty() && !has_profiles
     }
 }
 
@@ -329,7 +331,11 @@ fn render(contents: &mut BTreeMap<ProjectId, Contents>, row: ProjectRow) -> Proj
         .profiles
         .iter()
         .map(|profile| format!("/1.0/profiles/{}{suffix}", escape(profile)));
-    let used_by = images.chain(profiles).collect();
+    let instances = holds
+        .instances
+        .iter()
+        .map(|instance| format!("/1.0/instances/{}{suffix}", escape(instance)));
+    let used_by = instances.chain(images).chain(profiles).collect();
     Project {
         config: row.config,
         description: row.description,

@@ -1,6 +1,8 @@
 //! The command line: the daemon itself, and what is asked of one that runs.
 
 mod local;
+mod render;
+mod tasks;
 mod trust;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -9,6 +11,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use local::Local;
+use tasks::{RunTask, Status};
 use trust::Trust;
 
 use crate::{
@@ -58,10 +61,14 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 0)]
         timeout: u64,
     },
+    /// Show what the daemon does by itself: how it went, and when it does it again
+    Status(Status),
+    /// Run one of the daemon's tasks now, and wait for its end
+    RunTask(RunTask),
     /// Say which clients the daemon trusts
     #[command(subcommand)]
     Trust(Trust),
-    /// Change what the daemon keeps, for tests and repairs
+    /// Try templates, and change what the daemon keeps, for tests and repairs
     #[command(subcommand)]
     Debug(Debug),
 }
@@ -78,6 +85,9 @@ enum Debug {
         /// A date such as 2030-01-31T12:00:00Z
         when: String,
     },
+    /// Render a template of an image as LXD would: a case as JSON on the standard input, with its
+    /// template, config, properties, trigger, path, instance, devices and files
+    RenderTemplate,
 }
 
 /// Runs what the command line names. Returns the process's exit status.
@@ -93,6 +103,9 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
+    if let Some(Command::Debug(Debug::RenderTemplate)) = line.command {
+        return render::run().map(|()| ExitCode::SUCCESS);
+    }
     let directory = line.options.dir.map_or_else(paths::default_directory, Ok)?;
     let paths = Paths::below(&directory)?;
     match line.command.unwrap_or(Command::Serve) {
@@ -106,12 +119,15 @@ fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
             daemon::run(options)
         }
         Command::Waitready { timeout } => wait_ready(&paths, timeout),
+        Command::Status(how) => tasks::status(&paths, &how).map(|()| ExitCode::SUCCESS),
+        Command::RunTask(task) => tasks::run(&paths, &task).map(|()| ExitCode::SUCCESS),
         Command::Trust(trust) => trust::run(&paths, trust).map(|()| ExitCode::SUCCESS),
         Command::Debug(Debug::SetLastUsed {
             project,
             fingerprint,
             when,
         }) => set_last_used(&paths, &project, &fingerprint, &when),
+        Command::Debug(Debug::RenderTemplate) => render::run().map(|()| ExitCode::SUCCESS),
     }
 }
 

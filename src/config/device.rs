@@ -1,4 +1,4 @@
-//! Devices of profiles: types, options, and LXD's texts.
+//! Devices of profiles and instances: types, options, and LXD's texts.
 
 use std::collections::BTreeMap;
 
@@ -171,13 +171,18 @@ fn table(kind: &str) -> Option<Table> {
     })
 }
 
+/// Whether there are devices of this type.
+pub(crate) fn is_type(kind: &str) -> bool {
+    table(kind).is_some()
+}
+
 /// Kinds of network cards that need a parent on the host.
 const WITH_PARENT: &[&str] = &["bridged", "macvlan", "sriov", "physical", "ipvlan"];
 
 /// Kinds that need none.
 const WITHOUT_PARENT: &[&str] = &["p2p", "routed"];
 
-/// Whether a profile may have these devices.
+/// Whether a profile or an instance may have these devices.
 ///
 /// # Errors
 ///

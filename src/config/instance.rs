@@ -1,8 +1,15 @@
-//! Configuration keys of profiles, with LXD's texts.
+//! Configuration keys of instances and profiles, with LXD's texts.
+//!
+//! A profile may have keys of containers and of virtual machines, an instance those of its own
+//! type, and keys that mean this one instance: `image.*` and `volatile.*`.
 
 use std::collections::BTreeMap;
 
-use super::check::{self, Check, Checked};
+use super::{
+    check::{self, Check, Checked},
+    volatile,
+};
+use crate::image::ImageType;
 
 /// Keys that are taken exactly.
 const KEYS: &[(&str, Check)] = &[
@@ -97,6 +104,71 @@ const FREE: &[(&str, bool)] = &[
     ("user.", false),
 ];
 
+/// Keys that only virtual machines have.
+const OF_MACHINES: &[&str] = &[
+    "agent.nic_config",
+    "limits.memory.hugepages",
+    "migration.stateful",
+    "raw.qemu",
+    "security.agent.metrics",
+    "security.secureboot",
+];
+
+/// Keys, and beginnings of keys, that only containers have.
+const OF_CONTAINERS: &[&str] = &[
+    "limits.cpu.allowance",
+    "limits.cpu.priority",
+    "limits.hugepages.",
+    "limits.kernel.",
+    "limits.memory.enforce",
+    "limits.memory.swap",
+    "limits.processes",
+    "linux.",
+    "migration.incremental.memory",
+    "nvidia.",
+    "raw.idmap",
+    "raw.lxc",
+    "raw.seccomp",
+    "security.devlxd.images",
+    "security.idmap.",
+    "security.nesting",
+    "security.privileged",
+    "security.protection.shift",
+    "security.syscalls.",
+];
+
+/// Whether an instance of this type may have this configuration. Empty values are taken for
+/// every known key.
+///
+/// # Errors
+///
+/// The reason in LXD's words; the caller knows the status.
+pub(crate) fn validate_own(config: &BTreeMap<String, String>, kind: ImageType) -> Checked {
+    for (key, value) in config {
+        if key.starts_with("image.") {
+            continue;
+        }
+        let check = if key.starts_with("volatile.") {
+            volatile::find(key, kind)
+        } else {
+            find(key).filter(|_| is_of(key, kind))
+        };
+        let check = check.ok_or_else(|| format!("Unknown configuration key: {key}"))?;
+        if !value.is_empty() {
+            check(value)?;
+        }
+    }
+    check_exclusive(config)
+}
+
+fn is_of(key: &str, kind: ImageType) -> bool {
+    let is_other = |keys: &[&str]| keys.iter().any(|begin| key.starts_with(begin));
+    match kind {
+        ImageType::Container => !is_other(OF_MACHINES),
+        ImageType::VirtualMachine => !is_other(OF_CONTAINERS),
+    }
+}
+
 /// Whether a profile may have this configuration. Empty values are taken for every known key.
 ///
 /// # Errors
@@ -115,6 +187,10 @@ pub(crate) fn validate(config: &BTreeMap<String, String>) -> Checked {
             check(value)?;
         }
     }
+    check_exclusive(config)
+}
+
+fn check_exclusive(config: &BTreeMap<String, String>) -> Checked {
     let allows = config
         .get("security.syscalls.allow")
         .is_some_and(|value| !value.is_empty());
@@ -280,6 +356,34 @@ mod tests {
         ];
         for (key, value, reason) in cases {
             assert_eq!(one(key, value).unwrap_err(), reason);
+        }
+    }
+
+    #[test]
+    fn instances_have_the_keys_of_their_type_and_keys_of_their_own() {
+        let own = |key: &str, kind| {
+            let config = BTreeMap::from([(key.to_owned(), "true".to_owned())]);
+            validate_own(&config, kind)
+        };
+        let (container, machine) = (ImageType::Container, ImageType::VirtualMachine);
+        for key in ["user.x", "image.", "boot.autostart", "volatile.base_image"] {
+            own(key, container).unwrap();
+            own(key, machine).unwrap();
+        }
+        for (key, has, has_not) in [
+            ("security.nesting", container, machine),
+            ("security.secureboot", machine, container),
+            ("volatile.idmap.base", container, machine),
+        ] {
+            own(key, has).unwrap();
+            let reason = own(key, has_not).unwrap_err();
+            assert_eq!(reason, format!("Unknown configuration key: {key}"));
+        }
+        for (key, reason) in [
+            ("volatile.foo", "Unknown configuration key: volatile.foo"),
+            ("volatile.uuid", "Invalid UUID"),
+        ] {
+            assert_eq!(own(key, container).unwrap_err(), reason);
         }
     }
 

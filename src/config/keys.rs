@@ -103,6 +103,9 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, doc: &'stati
 const TEXT: Kind = Kind::Text(check::any);
 const KEPT: &str = "kept for clients that set it; no effect";
 
+/// Ours, hence not among LXD's `images.*`.
+pub(crate) const PUBLISH_PARALLEL: &str = "lximaged.publish_parallel";
+
 /// The table, by name.
 pub(crate) const KEYS: &[Key] = &[
     key(
@@ -184,9 +187,24 @@ pub(crate) const KEYS: &[Key] = &[
         "true",
         "whether `GET /1.0/metrics` is for trusted callers only",
     ),
-    key("core.proxy_http", TEXT, "", KEPT),
-    key("core.proxy_https", TEXT, "", KEPT),
-    key("core.proxy_ignore_hosts", TEXT, "", KEPT),
+    key(
+        "core.proxy_http",
+        TEXT,
+        "",
+        "the proxy for `http://`; of use for URL imports only",
+    ),
+    key(
+        "core.proxy_https",
+        TEXT,
+        "",
+        "the proxy through which other servers are asked, at once",
+    ),
+    key(
+        "core.proxy_ignore_hosts",
+        TEXT,
+        "",
+        "hosts, with commas, that are asked without a proxy",
+    ),
     key(
         "core.remote_token_expiry",
         Kind::Text(check::expiry),
@@ -206,13 +224,23 @@ pub(crate) const KEYS: &[Key] = &[
         "",
         "kept as salt and scrypt hash, never shown",
     ),
-    key("images.auto_update_cached", Kind::Bool, "true", KEPT),
-    key("images.auto_update_interval", Kind::Int, "6", KEPT),
+    key(
+        "images.auto_update_cached",
+        Kind::Bool,
+        "true",
+        "whether images fetched by alias for an instance are kept up to date",
+    ),
+    key(
+        "images.auto_update_interval",
+        Kind::Int,
+        "6",
+        "hours between two looks for newer images; 0 for never",
+    ),
     key(
         "images.compression_algorithm",
         Kind::Text(check::compression),
         "gzip",
-        KEPT,
+        "how images are compressed when they are made, such as `zstd -9`; see [publishing](publishing.md)",
     ),
     key(
         "images.default_architecture",
@@ -220,7 +248,30 @@ pub(crate) const KEYS: &[Key] = &[
         "",
         KEPT,
     ),
-    key("images.remote_cache_expiry", Kind::Int, "10", KEPT),
+    key(
+        "images.remote_cache_expiry",
+        Kind::Int,
+        "10",
+        "days that a cached image stays without being used; 0 for ever",
+    ),
+    key(
+        "lximaged.auto_update_bandwidth",
+        Kind::Text(bandwidth),
+        "",
+        "the most bytes a second that auto-update downloads, such as `10MiB`; no limit when unset",
+    ),
+    key(
+        "lximaged.auto_update_parallel",
+        Kind::Text(parallel),
+        "2",
+        "how many images auto-update downloads at once",
+    ),
+    key(
+        PUBLISH_PARALLEL,
+        Kind::Text(parallel),
+        "1",
+        "how many instances may be published at once, over all projects; the others wait",
+    ),
     key("maas.api.key", TEXT, "", KEPT),
     key("maas.api.url", TEXT, "", KEPT),
     key("maas.machine", TEXT, "", KEPT),
@@ -273,6 +324,22 @@ fn standbys(text: &str) -> Checked {
     )
 }
 
+fn bandwidth(text: &str) -> Checked {
+    let bytes = check::parse_size(text);
+    if bytes.is_some_and(|bytes| bytes >= 64 * 1024) {
+        return Ok(());
+    }
+    Err("Value must be a size of 64KiB or more".to_owned())
+}
+
+fn parallel(text: &str) -> Checked {
+    in_range(
+        text,
+        |n| (1..=64).contains(&n),
+        "Value must be between 1 and 64",
+    )
+}
+
 fn threshold(text: &str) -> Checked {
     in_range(text, |n| n > 10, "Value must be greater than '10'")
 }
@@ -298,6 +365,12 @@ fn volume(text: &str) -> Checked {
 
 fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
+}
+
+/// What a setting is set to, or else its default.
+pub(crate) fn value<'v>(values: &'v BTreeMap<String, String>, name: &str) -> &'v str {
+    let default = || find(name).map_or("", |key| key.default);
+    values.get(name).map_or_else(default, String::as_str)
 }
 
 /// The settings after a change, and which of them differ. Everything is checked before anything

@@ -38,6 +38,47 @@ pub(crate) fn profile(name: &str) -> Result<()> {
     }
 }
 
+/// The name of an instance: one that a host can have.
+pub(crate) fn instance(name: &str) -> Result<()> {
+    let invalid = |reason: &str| {
+        Err(Error::bad_request(format!(
+            "Invalid instance name: {reason}"
+        )))
+    };
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    match name {
+        _ if name.contains('/') => Err(Error::bad_request(
+            "The character \"/\" is reserved for snapshots",
+        )),
+        _ if name.is_empty() || name.chars().count() > 63 => {
+            invalid("Name must be 1-63 characters long")
+        }
+        _ if name.starts_with('-') => invalid("Name must not start with \"-\" character"),
+        _ if name.ends_with('-') => invalid("Name must not end with \"-\" character"),
+        _ if name.starts_with(|c: char| c.is_ascii_digit()) => {
+            invalid("Name must not start with a number")
+        }
+        _ if !name.chars().all(fits) => {
+            invalid("Name can only contain alphanumeric and hyphen characters")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The name of a snapshot, which is one component of a path too.
+pub(crate) fn snapshot(name: &str) -> Result<()> {
+    if name.contains('/') {
+        let text = "Invalid snapshot name: Cannot contain \"/\"";
+        return Err(Error::bad_request(text));
+    }
+    // LXD: takes dots, which are other places than a snapshot's, and renames to nothing.
+    if name.is_empty() || DOTS.contains(&name) || name.len() > 255 {
+        let text = format!("Invalid snapshot name {name:?}");
+        return Err(Error::bad_request(text));
+    }
+    printable("Snapshot", name)
+}
+
 /// The name of a storage pool, and that it has a driver.
 pub(crate) fn pool(name: &str, driver: &str) -> Result<()> {
     if name.is_empty() {
@@ -84,6 +125,35 @@ mod tests {
                 "Storage pool names may not contain slashes",
             ),
             (pool("a", ""), "No driver provided"),
+            (
+                instance("a/b"),
+                "The character \"/\" is reserved for snapshots",
+            ),
+            (
+                instance(""),
+                "Invalid instance name: Name must be 1-63 characters long",
+            ),
+            (
+                instance("1a"),
+                "Invalid instance name: Name must not start with a number",
+            ),
+            (
+                instance("-a"),
+                "Invalid instance name: Name must not start with \"-\" character",
+            ),
+            (
+                instance("a-"),
+                "Invalid instance name: Name must not end with \"-\" character",
+            ),
+            (
+                instance("a_b"),
+                "Invalid instance name: Name can only contain alphanumeric and hyphen characters",
+            ),
+            (
+                snapshot("a/b"),
+                "Invalid snapshot name: Cannot contain \"/\"",
+            ),
+            (snapshot(".."), "Invalid snapshot name \"..\""),
         ];
         for (result, text) in cases {
             assert_eq!(result.unwrap_err().message(), text);
@@ -91,6 +161,8 @@ mod tests {
         for name in ["p1", "ü", "a.b", &"x".repeat(70)] {
             project(name).unwrap();
         }
+        instance("A-1").unwrap();
+        snapshot("20.04").unwrap();
         profile("a b*?").unwrap();
         assert!(profile("a\nb").is_err());
     }

@@ -120,6 +120,10 @@ pub(crate) fn validate(config: &Config) -> Result<()> {
         }
         check(value).map_err(|reason| Error::bad_request(format!("{text} value: {reason}")))?;
     }
+    if feature(config, "restricted") && !feature(config, "features.profiles") {
+        let text = "Projects without their own profiles cannot be restricted";
+        return Err(Error::bad_request(text));
+    }
     Ok(())
 }
 
@@ -148,6 +152,23 @@ pub(crate) fn check_features(name: &str, old: &Config, new: &Config, is_empty: b
 pub(crate) fn limit(config: &Config, resource: &str) -> Option<i64> {
     let value = config.get(&format!("limits.{resource}"))?;
     check::parse_size(value)
+}
+
+/// How much of a resource an instance's configuration says it may use; `None` for what is no
+/// amount of it.
+pub(crate) fn amount(resource: &str, value: &str) -> Option<u64> {
+    match resource {
+        "disk" | "memory" => check::parse_size(value)?.try_into().ok(),
+        _ => value.parse().ok(),
+    }
+}
+
+/// Whether instances of a project may have snapshots.
+pub(crate) fn allows_snapshots(config: &Config) -> bool {
+    let is_open = config
+        .get("restricted.snapshots")
+        .is_some_and(|value| value == "allow");
+    is_open || !feature(config, "restricted")
 }
 
 #[cfg(test)]
@@ -216,6 +237,7 @@ mod tests {
             ("user.", "x"),
             ("limits.disk", ""),
             ("restricted", "yes"),
+            ("features.profiles", "true"),
         ]))
         .unwrap();
     }

@@ -19,7 +19,7 @@ use super::{
     certificate, facts,
     lifecycle::{self, Signals},
     lock::Lock,
-    logging, remote, socket,
+    logging, remote, schedule, socket,
 };
 use crate::{
     access::Projects,
@@ -33,7 +33,8 @@ use crate::{
         tls::{self, Identity},
     },
     images::Images,
-    instances::{Pools, Profiles},
+    instances::{Instances, Pools, Profiles, Publishing},
+    jobs::Jobs,
     operations::{Events, Operations},
     settings::{MoveListener, Settings},
     store::{self, Store},
@@ -107,15 +108,31 @@ async fn serve(options: Options) -> Result<()> {
         db.clone(),
         store,
         tasks.clone(),
-        operations.clone(),
+        (operations.clone(), settings.clone()),
         clock.clone(),
-        (outbound, streams),
+        (outbound, streams.clone()),
     );
     images.recover().await?;
-
+    let instances = Instances::new(
+        db.clone(),
+        images.clone(),
+        (tasks.clone(), operations.clone()),
+        clock.clone(),
+        paths.directory.clone(),
+        Publishing::new(settings.clone()),
+    );
+    instances.recover().await?;
+    instances.resume().await?;
+    let jobs = Jobs::new(
+        schedule::jobs((&images, &instances), &operations, &streams),
+        (operations.clone(), settings.clone()),
+        clock.clone(),
+        tasks.clone(),
+    );
     let (listening, versioned) = (https.clone(), db.clone());
     let services = Arc::new(Services {
         images,
+        instances,
         projects: Projects::new(db.clone(), operations.clone()),
         profiles: Profiles::new(db.clone(), operations.clone()),
         pools: Pools::new(db.clone(), operations.clone(), paths.pools.clone()),
@@ -128,6 +145,7 @@ async fn serve(options: Options) -> Result<()> {
             Authority::load(&paths.directory)?,
         ),
         settings: settings.clone(),
+        jobs: jobs.clone(),
         operations: operations.clone(),
         tasks: tasks.clone(),
         facts: facts::find_out(),
@@ -148,6 +166,7 @@ async fn serve(options: Options) -> Result<()> {
     let (directory, stopping) = (paths.directory.clone(), tasks.stopping().clone());
     let watch = watch_certificate(directory, identity.clone(), stopping);
     tasks.spawn("certificate watch", watch);
+    jobs.start();
     lifecycle::feed_watchdog(&tasks);
     lifecycle::tell_systemd(&[NotifyState::Ready]);
     greet(&paths, &https);
@@ -169,7 +188,8 @@ async fn open_database(paths: &Paths) -> Result<Db> {
     let directory = paths.database.parent().unwrap_or(&paths.directory);
     store::private_directory(directory)?;
     let db = Db::open(&paths.database).await?;
-    store::private_directory(&paths.pools)?;
+    // Containers' roots pass through it, and see no names.
+    store::directory(&paths.pools, 0o711)?;
     let mut transaction = db.write().await?;
     Pools::ensure_default(&mut transaction, &paths.pools).await?;
     let project = Projects::ensure_default(&mut transaction).await?;

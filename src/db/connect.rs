@@ -94,6 +94,16 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "update sources",
         include_str!("../../migrations/0004_update_sources.sql"),
     ),
+    (
+        5,
+        "instances",
+        include_str!("../../migrations/0005_instances.sql"),
+    ),
+    (
+        6,
+        "passes",
+        include_str!("../../migrations/0006_passes.sql"),
+    ),
 ];
 
 statements! {

@@ -17,10 +17,13 @@ pub(crate) mod aliases;
 pub(crate) mod blobs;
 pub(crate) mod certificates;
 pub(crate) mod images;
+pub(crate) mod instances;
+pub(crate) mod passes;
 pub(crate) mod pools;
 pub(crate) mod profiles;
 pub(crate) mod projects;
 pub(crate) mod settings;
+pub(crate) mod snapshots;
 
 pub(crate) use connect::{Db, Session, Transaction};
 pub(crate) use sql::{constraint, is_full};
@@ -32,6 +35,10 @@ pub(crate) struct ProjectId(pub(crate) i64);
 /// The rows' own number for an image of a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ImageId(pub(crate) i64);
+
+/// The rows' own number for an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct InstanceId(pub(crate) i64);
 
 #[cfg(test)]
 mod tests;

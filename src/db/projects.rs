@@ -54,6 +54,10 @@ statements! {
         SELECT project_id, name
         FROM profiles
         ORDER BY project_id, name";
+    INSTANCES: 0 = "
+        SELECT project_id, name
+        FROM instances
+        ORDER BY project_id, name";
 }
 
 fn read(row: &SqliteRow) -> Result<ProjectRow> {
@@ -122,9 +126,11 @@ pub(crate) struct Contents {
     pub(crate) images: Vec<(String, bool)>,
     /// Names of its profiles.
     pub(crate) profiles: Vec<String>,
+    /// Names of its instances.
+    pub(crate) instances: Vec<String>,
 }
 
-/// What each project holds, in two queries for all of them.
+/// What each project holds, in three queries for all of them.
 pub(crate) async fn contents(session: &mut Session) -> Result<BTreeMap<ProjectId, Contents>> {
     let mut contents: BTreeMap<ProjectId, Contents> = BTreeMap::new();
     let images = IMAGES.all(session, [], |row| {
@@ -146,6 +152,12 @@ pub(crate) async fn contents(session: &mut Session) -> Result<BTreeMap<ProjectId
     });
     for (project, name) in profiles.await? {
         contents.entry(project).or_default().profiles.push(name);
+    }
+    let instances = INSTANCES.all(session, [], |row| {
+        Ok((ProjectId(column(row, 0)?), column(row, 1)?))
+    });
+    for (project, name) in instances.await? {
+        contents.entry(project).or_default().instances.push(name);
     }
     Ok(contents)
 }

@@ -14,7 +14,7 @@ statements! {
         RETURNING last";
 }
 
-/// The number for a new row of this kind: `images` or `projects`.
+/// The number for a new row of this kind: `images`, `projects`, `instances` or `snapshots`.
 pub(super) async fn next(session: &mut Session, kind: &str) -> Result<i64> {
     NEXT.one(session, [kind.into()], |row| column(row, 0)).await
 }

@@ -60,6 +60,12 @@ impl From<super::ImageId> for Arg<'_> {
     }
 }
 
+impl From<super::InstanceId> for Arg<'_> {
+    fn from(value: super::InstanceId) -> Self {
+        Self::Int(value.0)
+    }
+}
+
 impl<'q> From<&'q Fingerprint> for Arg<'q> {
     fn from(value: &'q Fingerprint) -> Self {
         Self::Text(value.as_str())

@@ -3,8 +3,8 @@
 use sqlx::{AssertSqlSafe, Either, Executor, Statement};
 
 use super::{
-    Db, aliases, blobs, certificates, connect, images, pools, profiles, projects, row_numbers,
-    settings,
+    Db, aliases, blobs, certificates, connect, images, instances, passes, pools, profiles,
+    projects, row_numbers, settings, snapshots,
 };
 
 async fn fresh() -> (tempfile::TempDir, Db) {
@@ -27,7 +27,10 @@ async fn every_statement_prepares_and_has_the_parameters_it_declares() {
         profiles::STATEMENTS,
         blobs::STATEMENTS,
         images::STATEMENTS,
+        passes::STATEMENTS,
         aliases::STATEMENTS,
+        instances::STATEMENTS,
+        snapshots::STATEMENTS,
     ];
     for (name, declared, text) in files.iter().copied().flatten() {
         let statement = session

@@ -106,9 +106,13 @@ impl Call {
     /// Whether whole objects are asked for rather than URLs.
     // LXD: any integer but 0; what is no integer counts as 0.
     pub(crate) fn recursion(&self) -> bool {
-        self.query("recursion")
-            .and_then(|text| text.parse::<i64>().ok())
-            .is_some_and(|n| n != 0)
+        self.depth() != 0
+    }
+
+    /// How much is asked for of each object; 0 for its URL alone.
+    pub(crate) fn depth(&self) -> i64 {
+        let number = self.query("recursion").map(str::parse);
+        number.and_then(Result::ok).unwrap_or_default()
     }
 
     /// Who asks, as events tell it.

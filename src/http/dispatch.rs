@@ -27,9 +27,14 @@ use crate::{
     access::{Access, Caller, Trust},
     api::url::query_pairs,
     error::{Error, Kind, Result},
+    image::ImageType,
+    instances,
     settings::{Settings, Values},
     tasks, trust,
 };
+
+/// Where instances are.
+const INSTANCES: &str = "/1.0/instances";
 
 /// Everything the daemon answers, made from the table.
 pub(crate) fn router(services: &Arc<Services>) -> Router {
@@ -41,11 +46,24 @@ pub(crate) fn router(services: &Arc<Services>) -> Router {
     for (path, rows) in by_path {
         let (services, rows) = (Arc::clone(services), Arc::from(rows));
         let answer = move |request| dispatch(Arc::clone(&services), Arc::clone(&rows), request);
+        for old in legacy(path) {
+            router = router.route(&old, any(answer.clone()));
+        }
         router = router.route(path, any(answer));
     }
     let settings = services.settings.clone();
     let front = move |request, next| front(settings.clone(), request, next);
     router.fallback(nowhere).layer(from_fn(front))
+}
+
+/// The other names of paths of instances, by their types.
+fn legacy(path: &str) -> Vec<String> {
+    let rest = path.strip_prefix(INSTANCES);
+    let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let names = [ImageType::Container, ImageType::VirtualMachine].map(instances::collection);
+    rest.map_or_else(Vec::new, |rest| {
+        names.map(|name| format!("/1.0/{name}{rest}")).to_vec()
+    })
 }
 
 /// What holds for every request, whatever it asks for.

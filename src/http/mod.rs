@@ -18,6 +18,7 @@ pub(crate) mod server;
 pub(crate) mod tls;
 mod unread;
 mod v1;
+mod websocket;
 
 pub(crate) use dispatch::router;
 pub(crate) use lasting::{Lasting, Version};
@@ -29,7 +30,8 @@ use crate::{
     access::Projects,
     error::Result,
     images::Images,
-    instances::{Pools, Profiles},
+    instances::{Instances, Pools, Profiles},
+    jobs::Jobs,
     operations::Operations,
     settings::Settings,
     tasks::Tasks,
@@ -43,6 +45,8 @@ pub(crate) type ReplaceCertificate = Arc<dyn Fn(&str, &str) -> Result<()> + Send
 pub(crate) struct Services {
     /// Images and aliases.
     pub(crate) images: Images,
+    /// Instances.
+    pub(crate) instances: Instances,
     /// Projects.
     pub(crate) projects: Projects,
     /// Profiles.
@@ -53,6 +57,8 @@ pub(crate) struct Services {
     pub(crate) certificates: Certificates,
     /// Server settings.
     pub(crate) settings: Settings,
+    /// What the daemon does by itself.
+    pub(crate) jobs: Jobs,
     /// Operations and events.
     pub(crate) operations: Operations,
     /// Spawned work.

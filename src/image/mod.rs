@@ -2,6 +2,7 @@
 
 mod arch;
 pub(crate) mod archive;
+mod compression;
 mod fingerprint;
 mod kind;
 mod layout;
@@ -9,9 +10,11 @@ mod metadata;
 
 pub(crate) use arch::{Architecture, architectures, host_architectures};
 pub(crate) use archive::{
-    Format, Limits, SNIFF_BYTES, check_root, inspect_metadata, inspect_unified,
+    Encoder, Format, Job, Limits, SNIFF_BYTES, Workers, check_root, inspect_metadata,
+    inspect_unified,
 };
+pub(crate) use compression::{Compression, Preset, Squashfs};
 pub(crate) use fingerprint::{Fingerprint, FingerprintPrefix, NotAFingerprint};
 pub(crate) use kind::ImageType;
 pub(crate) use layout::{Layout, Part};
-pub(crate) use metadata::Metadata;
+pub(crate) use metadata::{Metadata, MetadataFile, Template};

@@ -23,7 +23,7 @@ use crate::{
         images::{ImageRow, SourceRow},
     },
     error::{Error, Kind, Result},
-    image::{Fingerprint, ImageType, Layout},
+    image::{Fingerprint, ImageType, Layout, Metadata},
     store::{Held, Placed, Staged},
 };
 
@@ -67,6 +67,7 @@ pub(crate) struct Offered {
     fingerprint: Fingerprint,
     layout: Layout,
     staged: Arc<Mutex<Option<Staged>>>,
+    description: Option<Arc<(ImageType, Metadata)>>,
 }
 
 impl From<Staged> for Offered {
@@ -75,6 +76,7 @@ impl From<Staged> for Offered {
             fingerprint: staged.fingerprint().clone(),
             layout: staged.layout(),
             staged: Arc::new(Mutex::new(Some(staged))),
+            description: None,
         }
     }
 }
@@ -86,7 +88,21 @@ impl Offered {
             fingerprint,
             layout,
             staged: Arc::default(),
+            description: None,
         }
+    }
+
+    /// Files that have been looked into.
+    pub(super) fn described(staged: Staged, kind: ImageType, metadata: Metadata) -> Self {
+        Self {
+            description: Some(Arc::new((kind, metadata))),
+            ..Self::from(staged)
+        }
+    }
+
+    /// What they say of themselves, if they have been looked into.
+    pub(super) fn description(&self) -> Option<&(ImageType, Metadata)> {
+        self.description.as_deref()
     }
 
     /// SHA-256 of them.

@@ -43,13 +43,7 @@ impl Images {
     /// Opens the files of an image.
     pub(crate) async fn export(&self, row: &ImageRow) -> Result<Exported> {
         let fingerprint = row.fingerprint.clone();
-        let mut files = self.files(&fingerprint).await?;
-        if files.is_none() {
-            // Somebody is removing the image, or brings it in again.
-            let _held = self.store.lock(&fingerprint).await;
-            files = self.files(&fingerprint).await?;
-        }
-        let files = files.ok_or_else(|| Error::failed("Failed to open the image file"))?;
+        let files = self.open(&fingerprint).await?;
         let part = if row.kind == "container" {
             "rootfs"
         } else {
@@ -58,6 +52,17 @@ impl Images {
         self.tasks
             .run_blocking(move || exported(files, fingerprint, part))
             .await
+    }
+
+    /// Opens the files of an image as they are stored. They stay whole when it is deleted.
+    pub(crate) async fn open(&self, fingerprint: &Fingerprint) -> Result<Files> {
+        let mut files = self.files(fingerprint).await?;
+        if files.is_none() {
+            // Somebody is removing the image, or brings it in again.
+            let _held = self.store.lock(fingerprint).await;
+            files = self.files(fingerprint).await?;
+        }
+        files.ok_or_else(|| Error::failed("Failed to open the image file"))
     }
 
     /// The files of an image; `None` when its row says that they are there and they are not.

@@ -23,13 +23,13 @@ use crate::{
     image::{Fingerprint, Layout, Part},
     operations::Operation,
     remote::{
-        Asked, Freshness, LxdServer, Meter, RemoteImage, Sink, StreamServer,
+        Asked, Freshness, Held, LxdServer, Meter, RemoteImage, Sink, StreamServer, mismatch,
         simplestreams::{Bases, Listed},
     },
 };
 
 /// How often somebody else may get in the way.
-const ROUNDS: usize = 5;
+pub(super) const ROUNDS: usize = 5;
 
 /// An image to be fetched from another server.
 #[derive(Debug)]
@@ -48,15 +48,35 @@ pub(super) struct Details {
     pub(super) filename: String,
     /// Laid over those it has.
     pub(super) properties: BTreeMap<String, String>,
+    /// Whether an instance needs it, and nobody asked for the image itself. Then `auto_update`
+    /// holds for an alias only, and an image that is here already stays as it is.
+    pub(super) for_instance: bool,
     /// What it takes the place of.
     pub(super) replaces: Option<Replaced>,
+}
+
+impl Pull {
+    /// Whether there is a newer image cannot be told from an old list.
+    fn check_current(&self, server: &StreamServer) -> Result<()> {
+        match server
+            .outdated()
+            .filter(|_| self.details.replaces.is_some())
+        {
+            Some(why) => Err(Error::new(Kind::Unavailable, why)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Details {
     /// Whether they say anything about an image that is here already.
     // LXD: then all of them count, also those that are not set.
     fn say_something(&self) -> bool {
-        self.public || self.auto_update || !self.filename.is_empty() || !self.properties.is_empty()
+        !self.for_instance
+            && (self.public
+                || self.auto_update
+                || !self.filename.is_empty()
+                || !self.properties.is_empty())
     }
 }
 
@@ -68,6 +88,13 @@ enum Found {
 }
 
 impl Found {
+    fn address(&self) -> String {
+        match self {
+            Self::Lxd(server, _) => server.address(),
+            Self::Stream(server, _) => server.address(),
+        }
+    }
+
     fn image(&self) -> &RemoteImage {
         match self {
             Self::Lxd(_, image) => image,
@@ -120,7 +147,10 @@ impl Images {
             })?;
         if origin.protocol == Protocol::SimpleStreams {
             let server = self.streams.open(&origin.server, contact, freshness).await;
-            let listed = server.and_then(|server| Ok((server.find(asked)?, server)));
+            let listed = server.and_then(|server| {
+                pull.check_current(&server)?;
+                Ok((server.find(asked)?, server))
+            });
             let (listed, server) = listed.context("Failed getting remote image info")?;
             return Ok(Found::Stream(server, Box::new(listed)));
         }
@@ -161,12 +191,14 @@ impl Images {
         let (offered, _ticket) = if let Some(layout) = self.shared(pull, &fingerprint).await? {
             (Offered::stored(fingerprint.clone(), layout), None)
         } else {
-            let ticket = self.board(pull, found);
+            let held = operation.is_part().then(|| Held::by(&self.throttle));
+            let ticket = self.board(pull, found, held);
             let offered = operation.cancellable(ticket.wait(operation)).await?;
             (offered, Some(ticket))
         };
         let size_bytes = offered.layout().total_bytes();
-        let candidate = candidate(image, pull, offered, claim)?;
+        let mut candidate = candidate(image, pull, offered, claim)?;
+        self.mark_cached(&mut candidate, &pull.details);
         self.admit(scope, candidate, operation.requestor()).await?;
         identify(operation, fingerprint.as_str(), size_bytes);
         Ok(fingerprint)
@@ -208,7 +240,7 @@ impl Images {
         let Some(row) = found.filter(|_| details.replaces.is_none()) else {
             return Ok(None);
         };
-        if !details.say_something() && !row.cached {
+        if details.for_instance || (!details.say_something() && !row.cached) {
             return Ok(Some(row.size_bytes));
         }
         let mut transaction = self.db.write().await?;
@@ -222,8 +254,16 @@ impl Images {
         Ok(Some(row.size_bytes))
     }
 
+    /// An image that an instance needs is cached, and used from the moment it is here.
+    pub(super) fn mark_cached(&self, candidate: &mut Candidate, details: &Details) {
+        if details.for_instance {
+            candidate.cached = true;
+            candidate.last_used_at = self.clock.now().into();
+        }
+    }
+
     /// Room for an image whose size is known.
-    async fn claim_for(&self, scope: &Scope, size_bytes: u64) -> Result<Option<Claim>> {
+    pub(super) async fn claim_for(&self, scope: &Scope, size_bytes: u64) -> Result<Option<Claim>> {
         let Some(mut claim) = self.claim(scope).await? else {
             return Ok(None);
         };
@@ -252,12 +292,12 @@ impl Images {
     }
 
     /// Joins the download of an image, or starts it.
-    fn board(&self, pull: &Pull, found: &Found) -> Ticket {
+    fn board(&self, pull: &Pull, found: &Found, held: Option<Held>) -> Ticket {
         let key = key(pull, &found.image().fingerprint);
         let (this, found) = (self.clone(), found.clone());
         let secret = pull.asked.secret.clone();
         let download = |meter| this.download(found, secret, meter);
-        self.flights.join(&self.tasks, key, download)
+        self.flights.join(&self.tasks, (key, held), download)
     }
 
     /// Downloads an image into staging, and makes sure that it is the one.
@@ -266,11 +306,9 @@ impl Images {
             matches!(&found, Found::Stream(_, listed) if StreamServer::has_deltas(listed));
         if has_deltas {
             let bases = self.bases();
-            match self
-                .try_download(&found, &secret, Some(&bases), meter.clone())
-                .await
-            {
-                Err(error) if error.kind() != Kind::NotFound => {
+            let tried = self.try_download(&found, &secret, Some(&bases), meter.clone());
+            match tried.await {
+                Err(error) => {
                     tracing::warn!(%error, "fetching the whole file instead of a delta");
                 }
                 downloaded => return downloaded,
@@ -295,9 +333,7 @@ impl Images {
         let (received, _) = intake.finish().await?;
         if *received.fingerprint() != image.fingerprint {
             let (got, expected) = (received.fingerprint().as_str(), image.fingerprint.as_str());
-            return Err(Error::failed(format!(
-                "Image fingerprint doesn't match. Got {got} expected {expected}"
-            )));
+            return Err(mismatch(got, expected, &found.address()));
         }
         let staged = self.tasks.run_blocking(move || received.sync()).await?;
         Ok(staged.into())
@@ -326,7 +362,7 @@ impl Found {
 }
 
 /// Whether a failure is only that somebody else was faster.
-fn is_race(error: &Error) -> bool {
+pub(super) fn is_race(error: &Error) -> bool {
     matches!(error.kind(), Kind::Conflict) || error.message() == super::admit::GONE
 }
 
@@ -362,7 +398,7 @@ fn candidate(
         architecture: image.architecture,
         filename: filename.clone(),
         public: details.public,
-        auto_update: details.auto_update,
+        auto_update: details.auto_update && (image.by_alias || !details.for_instance),
         cached: false,
         properties,
         created_at: image.created_at,

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::query;
 use crate::{
     access::Edit,
     api::{
@@ -14,9 +15,9 @@ use crate::{
     },
     config,
     db::{
-        Db, Session,
+        Db, Session, instances,
         pools::{self, PoolRow},
-        profiles,
+        profiles, snapshots,
     },
     error::{Context, Error, Kind, Result},
     operations::{Operations, happened},
@@ -204,11 +205,17 @@ impl Pools {
     /// Removes a pool's own directory if nothing is in it; what is in it is somebody's.
     fn forget_directory(&self, row: &PoolRow) {
         let own = self.directory.join(&row.name);
-        let is_own = row
-            .config
-            .get("source")
-            .is_some_and(|source| Path::new(source) == own);
-        if is_own && let Err(error) = std::fs::remove_dir(&own) {
+        let source = row.config.get("source").map(PathBuf::from);
+        let source = source.unwrap_or_default();
+        // Images may be unpacked there still.
+        let dismantled = tokio::task::block_in_place(|| {
+            crate::pool::Pool::open(&self.directory, &source)?.dismantle()?;
+            if source == own {
+                std::fs::remove_dir(&own)?;
+            }
+            Ok::<_, Error>(())
+        });
+        if let Err(error) = dismantled {
             tracing::info!(%error, pool.name = %row.name, "the pool's directory stays");
         }
     }
@@ -229,9 +236,18 @@ async fn find(session: &mut Session, name: &str) -> Result<PoolRow> {
     found.ok_or_else(|| Error::not_found("Storage pool not found"))
 }
 
-/// The URLs of the profiles that use each pool.
+/// The URLs of the instances, snapshots and profiles that use each pool.
 async fn users(session: &mut Session) -> Result<BTreeMap<String, Vec<String>>> {
     let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut snapshots = snapshots::list_everywhere(session).await?;
+    for row in instances::list_everywhere(session).await? {
+        let path = format!("/1.0/instances/{}", escape(&row.name));
+        let urls = users.entry(row.pool).or_default();
+        let own = snapshots.remove(&row.id).unwrap_or_default().into_iter();
+        let own = own.map(|snapshot| format!("{path}/snapshots/{}", escape(&snapshot.name)));
+        let all = std::iter::once(path.clone()).chain(own);
+        urls.extend(all.map(|path| query::with_project(path, &row.project_name)));
+    }
     for (project, profile, devices) in profiles::all_devices(session).await? {
         let suffix = match project.as_str() {
             "default" => String::new(),

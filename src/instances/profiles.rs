@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::{profile_users, query};
 use crate::{
     access::{Edit, Scope},
     api::{
@@ -29,6 +30,9 @@ pub(crate) struct Profiles {
 }
 
 impl Profiles {
+    /// The profile that instances have when nobody says otherwise.
+    pub(crate) const DEFAULT: &str = DEFAULT;
+
     /// The profiles kept in `db`.
     pub(crate) fn new(db: Db, operations: Operations) -> Self {
         Self { db, operations }
@@ -63,17 +67,19 @@ impl Profiles {
     /// The profiles of a project, by name.
     pub(crate) async fn list(&self, scope: &Scope) -> Result<Vec<Profile>> {
         let mut session = self.db.read().await?;
+        let mut users = db::instances::profile_users(&mut session).await?;
         let rows = profiles::list(&mut session, scope.profiles).await?;
-        Ok(rows.into_iter().map(render).collect())
+        let shown = rows.into_iter().map(|row| render(row, &mut users));
+        Ok(shown.collect())
     }
 
     /// One profile.
     pub(crate) async fn get(&self, scope: &Scope, name: &str) -> Result<Profile> {
         let mut session = self.db.read().await?;
         let row = profiles::find(&mut session, scope.profiles, name).await?;
-        row.map(render)
-            .ok_or_else(not_found)
-            .context("Fetch profile")
+        let row = row.ok_or_else(not_found).context("Fetch profile")?;
+        let mut users = db::instances::profile_users(&mut session).await?;
+        Ok(render(row, &mut users))
     }
 
     /// The profile that is about to be changed; LXD words its absence by `prefix`.
@@ -86,7 +92,8 @@ impl Profiles {
         let mut session = self.db.read().await?;
         let row = profiles::find(&mut session, scope.profiles, name).await?;
         let prefix = format_args!("Failed to retrieve {prefix}{name:?}");
-        row.map(render).ok_or_else(not_found).context(prefix)
+        let row = row.ok_or_else(not_found).context(prefix)?;
+        Ok(render(row, &mut Users::new()))
     }
 
     /// Makes a profile.
@@ -152,11 +159,14 @@ impl Profiles {
         let old = old.ok_or_else(not_found);
         let old = old.context(format_args!("Failed to retrieve profile {name:?}"))?;
         edit.check(&(&old.config, &old.description, &old.devices))?;
-        let new = checked(changed(old))?;
+        let new = checked(changed(old.clone()))?;
+        let users = profile_users::of(&mut transaction, &old).await?;
+        profile_users::check_root(&users, &old, &new)?;
+        profile_users::check_restrictions(&mut transaction, &users, scope, &new).await?;
         profiles::update(&mut transaction, &new).await?;
         Db::commit(transaction).await?;
         self.tell("profile-updated", scope, name, edit.requestor, None);
-        Ok(())
+        profile_users::check_each(&users, &new)
     }
 
     /// Gives a profile another name.
@@ -209,6 +219,10 @@ impl Profiles {
         let mut transaction = self.db.write().await?;
         let row = profiles::find(&mut transaction, scope.profiles, name).await?;
         let row = row.ok_or_else(not_found)?;
+        let users = db::instances::profile_users(&mut transaction).await?;
+        if users.contains_key(&row.id) {
+            return Err(Error::failed("Profile is currently in use"));
+        }
         profiles::delete(&mut transaction, row.id).await?;
         Db::commit(transaction).await?;
         self.tell("profile-deleted", scope, name, requestor, None);
@@ -275,7 +289,13 @@ fn drop_empty(devices: &mut Devices) {
     }
 }
 
-fn render(row: ProfileRow) -> Profile {
+/// For each profile in use, the project and name of every instance that uses it.
+type Users = BTreeMap<i64, Vec<(String, String)>>;
+
+fn render(row: ProfileRow, users: &mut Users) -> Profile {
+    let users = users.remove(&row.id).unwrap_or_default().into_iter();
+    let used_by = users.map(|(project, name)| query::url_of("instances", &project, &name));
+    let used_by = used_by.collect();
     let ProfileRow {
         name,
         description,
@@ -288,6 +308,6 @@ fn render(row: ProfileRow) -> Profile {
         description,
         devices,
         name,
-        used_by: Vec::new(),
+        used_by,
     }
 }

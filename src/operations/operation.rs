@@ -13,9 +13,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Events, Spec, Status};
+use super::{Doors, Events, Socket, Spec, Status};
 use crate::{
-    api::objects::{Metadata, OperationObject, Requestor},
+    api::{
+        Timestamp,
+        objects::{Metadata, OperationObject, Requestor},
+    },
     clock::Clock,
     error::{Error, Result},
 };
@@ -25,6 +28,8 @@ use crate::{
 pub(crate) enum Class {
     /// Work that ends by itself.
     Task,
+    /// Work that talks with clients over websockets.
+    Websocket,
     /// A secret that waits to be used.
     Token,
 }
@@ -33,6 +38,7 @@ impl Class {
     fn name(self) -> &'static str {
         match self {
             Self::Task => "task",
+            Self::Websocket => "websocket",
             Self::Token => "token",
         }
     }
@@ -55,13 +61,17 @@ struct Entry {
     cancel: CancellationToken,
     /// A token that was used, as opposed to one that was deleted.
     is_used: AtomicBool,
+    /// A part of another operation, of which nobody is told.
+    is_part: bool,
 }
 
-/// Guarded together, so that an event never shows half a change.
+/// Guarded together, so that an event never shows half a change, and told in the order of the
+/// changes.
 #[derive(Debug)]
 struct State {
     status: Status,
     updated_at: OffsetDateTime,
+    ended_at: Option<OffsetDateTime>,
     metadata: Option<Metadata>,
     may_cancel: bool,
     err: String,
@@ -73,6 +83,7 @@ impl Operation {
         let state = State {
             status: Status::Pending,
             updated_at: created_at,
+            ended_at: None,
             metadata: spec.metadata.take(),
             may_cancel: class == Class::Token,
             err: String::new(),
@@ -88,7 +99,44 @@ impl Operation {
             status: watch::Sender::new(Status::Pending),
             cancel: CancellationToken::new(),
             is_used: AtomicBool::new(false),
+            is_part: false,
         }))
+    }
+
+    /// A part of this operation: it ends when this one is ended, or when `cancel` is, and what it
+    /// tells is kept in it.
+    pub(crate) fn part(&self, cancel: &CancellationToken) -> Self {
+        let now = self.0.clock.now();
+        Self(Arc::new(Entry {
+            id: Uuid::new_v4(),
+            class: Class::Task,
+            spec: Spec::default(),
+            created_at: now,
+            clock: self.0.clock.clone(),
+            events: self.0.events.clone(),
+            state: Mutex::new(State {
+                status: Status::Running,
+                updated_at: now,
+                ended_at: None,
+                metadata: None,
+                may_cancel: false,
+                err: String::new(),
+            }),
+            status: watch::Sender::new(Status::Running),
+            cancel: cancel.child_token(),
+            is_used: AtomicBool::new(false),
+            is_part: true,
+        }))
+    }
+
+    /// A client may end it from now on; its work looks at [`Self::cancelled`].
+    pub(crate) fn allow_cancel(&self) {
+        self.state().may_cancel = true;
+    }
+
+    /// Cancelled when the operation was told to stop.
+    pub(crate) fn cancelled(&self) -> &CancellationToken {
+        &self.0.cancel
     }
 
     /// Its UUID.
@@ -96,9 +144,36 @@ impl Operation {
         self.0.id
     }
 
-    /// Task or token.
+    /// Task, websocket or token.
     pub(crate) fn class(&self) -> Class {
         self.0.class
+    }
+
+    /// Lets a client that knows a secret in.
+    ///
+    /// # Errors
+    ///
+    /// LXD's texts when it has no websockets, or the secret is none of its.
+    pub(crate) fn enter(&self, secret: &str) -> Result<Socket> {
+        self.check(secret)?.enter(secret)
+    }
+
+    /// Whether a client with a secret may try to come in.
+    ///
+    /// # Errors
+    ///
+    /// LXD's texts when nobody may.
+    pub(crate) fn check(&self, secret: &str) -> Result<&Doors> {
+        let doors = self.0.spec.doors.as_ref();
+        let doors =
+            doors.ok_or_else(|| Error::failed("Only websocket operations can be connected"))?;
+        if self.status() != Status::Running {
+            return Err(Error::failed("Only running operations can be connected"));
+        }
+        if secret.is_empty() {
+            return Err(Error::failed("missing secret"));
+        }
+        Ok(doors)
     }
 
     /// The project it belongs to.
@@ -122,6 +197,17 @@ impl Operation {
     /// When it was made.
     pub(crate) fn created_at(&self) -> OffsetDateTime {
         self.0.created_at
+    }
+
+    /// When it ended, if it has.
+    pub(super) fn ended_at(&self) -> Option<OffsetDateTime> {
+        self.state().ended_at
+    }
+
+    /// When it is good for nothing any more, if that is a token's lot.
+    pub(super) fn expires_at(&self) -> Option<OffsetDateTime> {
+        let text = self.metadata_text("expiresAt")?;
+        text.parse::<Timestamp>().ok().map(OffsetDateTime::from)
     }
 
     /// Where it is in its life.
@@ -151,14 +237,25 @@ impl Operation {
 
     /// Replaces its metadata, and tells so.
     pub(crate) fn set_metadata(&self, metadata: Metadata) {
-        let object = {
-            let mut state = self.state();
-            state.metadata = Some(metadata);
-            state.updated_at = self.0.clock.now();
-            self.render(&state)
-        };
-        let (project, owner) = (self.project(), self.requestor());
-        self.0.events.operation(project, owner, &object);
+        let mut state = self.state();
+        state.metadata = Some(metadata);
+        state.updated_at = self.0.clock.now();
+        self.announce(&state);
+    }
+
+    /// Tells what it is like. Done while the state is locked: nothing overtakes it.
+    fn announce(&self, state: &State) {
+        if !self.0.is_part {
+            let (project, owner) = (self.project(), self.requestor());
+            self.0.events.operation(project, owner, &self.render(state));
+        }
+    }
+
+    /// Adds to its metadata, and tells so.
+    pub(crate) fn add_metadata(&self, more: Metadata) {
+        let mut metadata = self.metadata().unwrap_or_default();
+        metadata.extend(more);
+        self.set_metadata(metadata);
     }
 
     /// Tells how far it is, under a key that clients show.
@@ -193,26 +290,33 @@ impl Operation {
         !self.0.is_used.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether it is a part of another one.
+    pub(crate) fn is_part(&self) -> bool {
+        self.0.is_part
+    }
+
+    /// Ends a part of an operation.
+    pub(crate) fn end(&self) {
+        self.0.cancel.cancel();
+    }
+
     pub(super) fn cancel(&self) {
         self.0.cancel.cancel();
     }
 
     /// Goes on to `next` and tells so; does nothing when that cannot follow.
     pub(super) fn advance(&self, next: Status, err: &str) {
-        let object = {
-            let mut state = self.state();
-            if next != Status::Pending && !state.status.leads_to(next) {
-                return;
-            }
-            state.status = next;
-            err.clone_into(&mut state.err);
-            if next.is_final() {
-                state.may_cancel = state.may_cancel && self.0.class == Class::Token;
-            }
-            self.render(&state)
-        };
-        let (project, owner) = (self.project(), self.requestor());
-        self.0.events.operation(project, owner, &object);
+        let mut state = self.state();
+        if next != Status::Pending && !state.status.leads_to(next) {
+            return;
+        }
+        state.status = next;
+        err.clone_into(&mut state.err);
+        if next.is_final() {
+            state.ended_at = Some(self.0.clock.now());
+            state.may_cancel = state.may_cancel && self.0.class == Class::Token;
+        }
+        self.announce(&state);
         self.0.status.send_replace(next);
     }
 

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Contact, Meter, Outbound,
-    request::{Answer, Request, check_encoding, unable_to_fetch},
+    request::{Answer, Request, check_encoding, check_length, unable_to_fetch},
     wording::{failed, shown},
 };
 use crate::{
@@ -33,7 +33,7 @@ const PROGRESS_BYTES: u64 = 64 * 1024;
 const MIN_BYTES_PER_SECOND: u64 = 1024;
 
 /// The longest file whose length nobody has told.
-const MAX_UNKNOWN_BYTES: u64 = 64 * 1024 * 1024 * 1024;
+pub(super) const MAX_UNKNOWN_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
 /// Where downloaded bytes go.
 pub(crate) trait Sink: Send {
@@ -175,6 +175,7 @@ impl<'a, S: Sink> Resuming<'a, S> {
         }
         self.sink.write(bytes.clone()).await?;
         self.meter.add(length);
+        self.meter.wait(length).await;
         Ok(bytes)
     }
 }
@@ -319,12 +320,8 @@ impl<S: Sink> File<'_, S> {
             return Err(unable_to_fetch(&answer.url, &answer.response));
         }
         check_encoding(answer)?;
-        let announced = answer.response.content_length();
-        if let (Some(announced), Some(size)) = (announced, wanted.size_bytes)
-            && announced != size
-        {
-            let what = format_args!("the file has {announced} bytes, {size} were announced");
-            return Err(failed("Get", &answer.url, what).with_kind(Kind::Failed));
+        if let Some(size) = wanted.size_bytes {
+            check_length(answer, size)?;
         }
         let validator = headers
             .get(header::ETAG)

@@ -11,8 +11,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{
     Asked, Contact, Meter, Outbound, RemoteImage, Sink,
     download::{Pace, Resuming, Tries},
-    request::{Answer, Request, check_encoding, kind_of, parse_url, unable_to_fetch},
-    wording::failed,
+    request::{Answer, Request, check_encoding, check_length, kind_of, parse_url, unable_to_fetch},
+    wording::{failed, mismatch, shown},
 };
 use crate::{
     api::url::escape,
@@ -113,6 +113,11 @@ impl LxdServer {
         url
     }
 
+    /// Where it is.
+    pub(crate) fn address(&self) -> String {
+        shown(&self.base)
+    }
+
     /// Finds an image: by alias, fingerprint, or the beginning of one.
     ///
     /// # Errors
@@ -141,7 +146,7 @@ impl LxdServer {
         let is_it = prefix.is_ok_and(|prefix| image.fingerprint.starts_with(prefix.as_str()));
         if !is_it {
             let (got, expected) = (&image.fingerprint, reference);
-            return Err(mismatch(got, expected));
+            return Err(mismatch(got, expected, &shown(&url)));
         }
         let image = image.check(&url)?;
         Ok(RemoteImage {
@@ -251,7 +256,7 @@ impl LxdServer {
         let content_type = content_type.map_or(&[][..], HeaderValue::as_bytes);
         match multipart::boundary(content_type) {
             Some(boundary) => self.take_split(answer, &boundary, image, fetched).await?,
-            None => self.take_unified(answer, fetched).await?,
+            None => self.take_unified(answer, image, fetched).await?,
         }
         let came = fetched.output.written_bytes();
         if came < image.size_bytes {
@@ -282,6 +287,7 @@ impl LxdServer {
     async fn take_unified(
         &self,
         mut answer: Answer,
+        image: &RemoteImage,
         fetched: &mut Fetched<'_, impl Sink>,
     ) -> Result<()> {
         let done = fetched.output.written_bytes();
@@ -297,6 +303,7 @@ impl LxdServer {
             }
             fetched.output.go_on();
         } else {
+            check_length(&answer, image.size_bytes)?;
             fetched.validator = headers.get(header::LAST_MODIFIED).cloned();
             fetched.is_unified = true;
             fetched.output.rewind();
@@ -394,6 +401,7 @@ where
 impl Outbound {
     /// Takes LXD's envelope off an answer.
     pub(super) async fn envelope<T: DeserializeOwned>(&self, answer: Answer) -> Result<T> {
+        check_encoding(&answer)?;
         let (url, status) = (answer.url.clone(), answer.response.status());
         let unable = unable_to_fetch(&url, &answer.response);
         let body = self.small_body(answer, MAX_JSON_BYTES).await?;
@@ -418,13 +426,6 @@ impl Outbound {
             foreign()
         })
     }
-}
-
-/// LXD's text for other bytes, or another image, than asked for.
-pub(crate) fn mismatch(got: &str, expected: &str) -> Error {
-    Error::failed(format!(
-        "Image fingerprint doesn't match. Got {got} expected {expected}"
-    ))
 }
 
 impl ImageObject {

@@ -234,3 +234,14 @@ pub(super) fn check_encoding(answer: &Answer) -> Result<()> {
     let what = format_args!("the answer is encoded ({encoding}), which was not asked for");
     Err(failed("Get", &answer.url, what).with_kind(Kind::Failed))
 }
+
+/// Refuses a whole file that is said to be longer or shorter than the one that was announced.
+pub(super) fn check_length(answer: &Answer, announced: u64) -> Result<()> {
+    match answer.response.content_length() {
+        Some(length) if length != announced => {
+            let what = format_args!("the file has {length} bytes, {announced} were announced");
+            Err(failed("Get", &answer.url, what).with_kind(Kind::Failed))
+        }
+        _ => Ok(()),
+    }
+}

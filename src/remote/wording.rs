@@ -45,6 +45,13 @@ pub(super) fn silent(method: &str, url: &Url, idle: Duration) -> Error {
     )
 }
 
+/// LXD's text for other bytes, or another image, than asked for, and where they came from.
+pub(crate) fn mismatch(got: &str, expected: &str, from: &str) -> Error {
+    Error::failed(format!(
+        "Image fingerprint doesn't match. Got {got} expected {expected}, from {from}"
+    ))
+}
+
 /// Why a request was not answered.
 pub(super) fn describe(method: &str, url: &Url, error: &reqwest::Error) -> Error {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);

@@ -90,6 +90,11 @@ impl Store {
 }
 
 impl Incoming {
+    /// Where its files are. What else is put there goes with it, and is never part of it.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Begins the next file. The fingerprint is over the files in the order they were begun.
     pub(crate) fn begin(&mut self, part: Part) -> Result<()> {
         let file = OpenOptions::new()

@@ -16,19 +16,20 @@ const LAYERS: &[&[&str]] = &[
         "template",
     ],
     &["tasks"],
-    &["db", "store", "remote", "pool"],
+    &["db", "store", "remote", "pool", "runtime"],
     &["operations"],
     &["access"],
     &["settings"],
     &["trust"],
     &["images"],
     &["instances"],
+    &["jobs"],
     &["http", "web"],
     &["daemon", "cli"],
 ];
 
 /// Rooms that `http` and `web` never reach into, although they stand lower.
-const BEHIND_SERVICES: &[&str] = &["db", "store", "remote", "pool"];
+const BEHIND_SERVICES: &[&str] = &["db", "store", "remote", "pool", "runtime"];
 
 /// Rooms of one height that know each other all the same: values know values, and the command
 /// line starts the daemon.
@@ -71,8 +72,8 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
             "unlinkat",
             "remove_dir_all",
         ],
-        &["store", "pool"],
-        "only store renames and unlinks image files",
+        &["store", "pool", "runtime"],
+        "only store renames and unlinks image files, and only runtime those of runs",
     ),
 ];
 

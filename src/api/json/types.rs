@@ -66,6 +66,7 @@ macro_rules! decode_integer {
 
 decode_integer!(i64, "int64");
 decode_integer!(isize, "int");
+decode_integer!(u32, "uint32");
 
 /// A Go pointer, or a slice or map of which one must know whether it was there: `None` when the
 /// key was absent or `null`.

@@ -50,3 +50,35 @@ pub(crate) struct Inodes {
     /// Files there can be.
     pub(crate) total: u64,
 }
+
+/// LXD's storage volume object.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct StorageVolume {
+    /// Its configuration keys.
+    pub(crate) config: BTreeMap<String, String>,
+    /// Free text.
+    pub(crate) description: String,
+    /// The name of its instance, with that of the snapshot behind a slash.
+    pub(crate) name: String,
+    /// `container` or `virtual-machine`.
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    /// URLs of what uses it.
+    pub(crate) used_by: Vec<String>,
+    /// `none`: this daemon is no cluster member.
+    pub(crate) location: &'static str,
+    /// `filesystem` or `block`.
+    pub(crate) content_type: &'static str,
+    /// Whose it is.
+    pub(crate) project: String,
+    // LXD: does not know it either.
+    /// The zero time.
+    pub(crate) created_at: &'static str,
+}
+
+impl StorageVolume {
+    /// What its `ETag` is made from.
+    pub(crate) fn tagged(&self) -> impl Serialize + '_ {
+        (&self.name, self.kind, &self.config)
+    }
+}

@@ -6,6 +6,7 @@
 mod absent;
 mod certificates;
 mod images;
+mod instances;
 mod profiles;
 mod projects;
 mod server;
@@ -21,6 +22,11 @@ pub(crate) use certificates::{CertificatePut, CertificatesPost};
 pub(crate) use images::{
     ImageAliasesEntryPost, ImageAliasesEntryPut, ImageAliasesPost, ImageExportPost, ImagePut,
     ImagesPost, ImagesPostSource,
+};
+pub(crate) use instances::{
+    ImageMetadata, InstanceConsolePost, InstanceExecPost, InstancePost, InstancePostTarget,
+    InstancePut, InstanceSnapshotPost, InstanceSnapshotPut, InstanceSnapshotsPost, InstanceSource,
+    InstanceStatePut, InstancesPost, InstancesPut,
 };
 pub(crate) use profiles::{ProfilePost, ProfilePut, ProfilesPost};
 pub(crate) use projects::{ProjectPost, ProjectPut, ProjectsPost};

@@ -29,6 +29,11 @@ impl Timestamp {
         self == Self::ZERO
     }
 
+    /// Seconds since the epoch.
+    pub(crate) fn as_unix(self) -> i64 {
+        self.0.unix_timestamp()
+    }
+
     /// The time this many seconds after the epoch, in UTC; `None` outside the years 1 to 9999.
     pub(crate) fn from_unix(seconds: i64) -> Option<Self> {
         let time = OffsetDateTime::from_unix_timestamp(seconds).ok()?;

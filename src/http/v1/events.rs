@@ -88,7 +88,7 @@ fn kinds(call: &Call) -> Result<Vec<EventKind>> {
 }
 
 /// LXD's answer to a plain GET.
-fn not_a_websocket() -> Response<Body> {
+pub(super) fn not_a_websocket() -> Response<Body> {
     let mut response = Response::new(Body::from("Bad Request\n"));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     let headers = response.headers_mut();

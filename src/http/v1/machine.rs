@@ -1,5 +1,4 @@
-//! What clients look at besides images: `/1.0/resources`, `/1.0/metrics`, `/1.0/warnings`, and
-//! instances, which there are none of.
+//! What clients look at besides images: `/1.0/resources`, `/1.0/metrics`, `/1.0/warnings`.
 
 use axum::{
     body::Body,
@@ -10,7 +9,7 @@ use super::{Answer, Call, nothing};
 use crate::{
     access::Access,
     api::requests::WarningPut,
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     instances,
 };
 
@@ -62,20 +61,4 @@ pub(crate) async fn note_warning(mut call: Call) -> Result<Answer> {
             "Invalid warning type {status:?}"
         ))),
     }
-}
-
-/// GET: instances; there are none.
-// LXD: an unknown project has none either.
-#[expect(clippy::unused_async, reason = "handlers are async")]
-pub(crate) async fn instances(call: Call) -> Result<Answer> {
-    let kind = call.query("instance-type").unwrap_or_default();
-    if !matches!(kind, "" | "container" | "virtual-machine") {
-        return Err(Error::failed("Invalid instance type"));
-    }
-    if call.has_flag("all-projects") && call.query("project").is_some() {
-        let text = "Cannot specify a project when requesting all projects";
-        return Err(Error::new(Kind::BadRequest, text));
-    }
-    crate::api::filter::Filter::parse(call.query("filter").unwrap_or_default())?;
-    nothing()
 }

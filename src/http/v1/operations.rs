@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use axum::{
+    extract::{FromRequestParts, WebSocketUpgrade},
+    response::IntoResponse,
+};
+
 use super::{Answer, Call};
 use crate::{
     api::objects::OperationObject,
     error::{Error, Result},
-    operations::{self, Operation, happened, same_secret},
+    http::websocket,
+    operations::{self, Class, Operation, happened, same_secret},
 };
 
 /// GET: operations by the lower-case name of their status.
@@ -111,20 +117,38 @@ fn with_secret(call: &Call, secret: &str) -> Result<Operation> {
     found.filter(known).ok_or_else(Error::not_authorized)
 }
 
-/// GET: the data channel of an operation that has one. None of this daemon's has.
-#[expect(clippy::unused_async, reason = "handlers are async")]
-pub(crate) async fn websocket(call: Call) -> Result<Answer> {
-    let has_secret = call
-        .query("secret")
-        .is_some_and(|secret| !secret.is_empty());
-    if !call.caller.is_trusted() && !has_secret {
+/// GET: one of the channels of an operation that has some. The secret is all that is asked for.
+pub(crate) async fn websocket(mut call: Call) -> Result<Answer> {
+    let secret = call.query("secret").unwrap_or_default().to_owned();
+    if !call.caller.is_trusted() && secret.is_empty() {
         return Err(Error::not_authorized());
     }
-    match visible(&call) {
-        Ok(_) if call.caller.is_trusted() => {
-            Err(Error::failed("Only websocket operations can be connected"))
-        }
-        Err(_) if !has_secret => Err(Error::bad_request("missing secret")),
-        _ => Err(Error::not_found("Operation not found")),
+    let found = call.services.operations.find(call.segment(0));
+    let Some(operation) = found.filter(|operation| may_enter(&call, operation)) else {
+        return Err(unknown(&secret));
+    };
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut call.parts, &()).await;
+    // LXD: what the operation has to say against it comes first.
+    let Ok(upgrade) = upgrade else {
+        operation.check(&secret)?;
+        return Ok(Answer::Raw(super::events::not_a_websocket()));
+    };
+    let socket = operation.enter(&secret)?;
+    let tasks = call.services.tasks.clone();
+    let upgrade = upgrade.max_message_size(websocket::MAX_MESSAGE_BYTES);
+    let upgrade = upgrade.max_frame_size(websocket::MAX_MESSAGE_BYTES);
+    let response = upgrade.on_upgrade(move |client| websocket::serve(client, socket, tasks));
+    Ok(Answer::Raw(response.into_response()))
+}
+
+/// Strangers learn nothing of operations whose secrets they do not know.
+fn may_enter(call: &Call, operation: &Operation) -> bool {
+    call.caller.may_see(operation.project()) || operation.class() == Class::Websocket
+}
+
+fn unknown(secret: &str) -> Error {
+    if secret.is_empty() {
+        return Error::bad_request("missing secret");
     }
+    Error::not_found("Operation not found")
 }

@@ -1,6 +1,6 @@
 //! `/1.0/profiles`.
 
-use super::{Answer, Call, url_in};
+use super::{Answer, Call, may_see_url, url_in};
 use crate::{
     access::Scope,
     api::{
@@ -15,7 +15,8 @@ use crate::{
 pub(crate) async fn list(call: Call) -> Result<Answer> {
     let profiles = &call.services.profiles;
     let scope = profiles.scope(call.project()).await?;
-    let found = profiles.list(&scope).await?;
+    let mut found = profiles.list(&scope).await?;
+    found.iter_mut().for_each(|profile| confine(&call, profile));
     if call.recursion() {
         return Answer::sync(&found);
     }
@@ -41,8 +42,14 @@ pub(crate) async fn create(mut call: Call) -> Result<Answer> {
 /// GET: one profile.
 pub(crate) async fn get(call: Call) -> Result<Answer> {
     let scope = call.services.profiles.scope(call.project()).await?;
-    let profile = call.services.profiles.get(&scope, call.segment(0)).await?;
+    let mut profile = call.services.profiles.get(&scope, call.segment(0)).await?;
+    confine(&call, &mut profile);
     Answer::tagged(&profile, &tagged(&profile))
+}
+
+/// Callers do not read what others make of a profile that they share.
+fn confine(call: &Call, profile: &mut Profile) {
+    profile.used_by.retain(|url| may_see_url(call, url));
 }
 
 /// PUT: everything but the name.

@@ -1,6 +1,6 @@
 //! `/1.0/storage-pools`.
 
-use super::{Answer, Call, url};
+use super::{Answer, Call, may_see_url, url};
 use crate::{
     api::{
         objects::Pool,
@@ -46,11 +46,12 @@ pub(crate) async fn get(call: Call) -> Result<Answer> {
     Answer::tagged(&pool, &tagged(&pool))
 }
 
-/// Restricted callers do not read where a pool is, nor what uses it.
+/// Restricted callers do not read where a pool is, nor what others have in it.
 fn confine(call: &Call, pool: &mut Pool) {
     if !call.caller.is_admin() {
         pool.config = None;
-        pool.used_by = Some(Vec::new());
+        let users = pool.used_by.get_or_insert_default();
+        users.retain(|url| may_see_url(call, url));
     }
 }
 

@@ -147,11 +147,11 @@ async fn from_json(call: &Call, scope: Scope, mut request: ImagesPost) -> Result
         let operation = images.fetch(scope, request, source, &call.caller).await?;
         return Ok(Answer::operation(operation));
     }
-    let text = format!(
-        "Images of source type {:?} are not supported by this server",
-        source.kind
-    );
-    Err(Error::new(Kind::NotImplemented, text))
+    let instances = &call.services.instances;
+    let operation = instances
+        .publish(scope, request, source, call.requestor())
+        .await?;
+    Ok(Answer::operation(operation))
 }
 
 /// Writes the body into staging. A body that is no image is refused by the operation, as LXD

@@ -1,10 +1,11 @@
-//! `/1.0/storage-pools/POOL/volumes`: pools of this server hold instances and images, no volumes
-//! of their own.
+//! `/1.0/storage-pools/POOL/volumes`: those of instances. Pools of this server hold no volumes of
+//! their own.
 
-use super::{Answer, Call, check_project, nothing};
+use super::{Answer, Call, check_project, passes};
 use crate::{
-    api::{filter::Filter, requests::StorageVolumesPost},
+    api::{filter::Filter, objects::StorageVolume, requests::StorageVolumesPost},
     error::{Error, Kind, Result},
+    instances::volume_url,
 };
 
 /// What volumes are for.
@@ -25,15 +26,34 @@ fn check_kind(kind: &str) -> Result<()> {
 
 /// GET: the pool's volumes.
 pub(crate) async fn list(call: Call) -> Result<Answer> {
-    check(&call).await?;
-    Filter::parse(call.query("filter").unwrap_or_default())?;
-    nothing()
+    listed(&call, None).await
 }
 
 /// GET: those of one kind.
 pub(crate) async fn list_kind(call: Call) -> Result<Answer> {
     check_kind(call.segment(1))?;
-    list(call).await
+    listed(&call, Some(call.segment(1))).await
+}
+
+async fn listed(call: &Call, kind: Option<&str>) -> Result<Answer> {
+    check(call).await?;
+    let filter = Filter::parse(call.query("filter").unwrap_or_default())?;
+    let everywhere = call.has_flag("all-projects");
+    let (pool, project) = (call.segment(0), (!everywhere).then_some(call.project()));
+    let mut volumes = call.services.instances.volumes(pool, project).await?;
+    volumes.retain(|volume| kind.is_none_or(|kind| kind == volume.kind));
+    volumes.retain(|volume| call.caller.may_see(Some(&volume.project)));
+    let mut shown: Vec<StorageVolume> = Vec::new();
+    for volume in volumes {
+        if passes(&volume, filter.as_ref())? {
+            shown.push(volume);
+        }
+    }
+    if call.recursion() {
+        return Answer::sync(&shown);
+    }
+    let urls = shown.iter().map(|volume| volume_url(pool, volume));
+    Answer::sync(&urls.collect::<Vec<_>>())
 }
 
 /// POST: a new volume.
@@ -60,9 +80,46 @@ pub(crate) async fn create(mut call: Call) -> Result<Answer> {
     Err(Error::new(Kind::NotImplemented, text))
 }
 
-/// What can be done with one volume.
-pub(crate) async fn volume(call: Call) -> Result<Answer> {
+async fn one(call: &Call) -> Result<StorageVolume> {
+    check_kind(call.segment(1))?;
+    check(call).await?;
+    let named = (call.segment(1), call.segment(2));
+    let instances = &call.services.instances;
+    instances
+        .volume(call.segment(0), call.project(), named)
+        .await
+}
+
+/// GET: one volume.
+pub(crate) async fn get(call: Call) -> Result<Answer> {
+    let volume = one(&call).await?;
+    Answer::tagged(&volume, &volume.tagged())
+}
+
+/// PUT and PATCH: what instances are on is not changed here.
+pub(crate) async fn change(call: Call) -> Result<Answer> {
+    let volume = one(&call).await?;
+    call.edit().check(&volume.tagged())?;
+    let text = "Volumes of instances are changed through their instances";
+    Err(Error::new(Kind::NotImplemented, text))
+}
+
+/// POST: another name, which volumes of instances get with their instances.
+pub(crate) async fn rename(call: Call) -> Result<Answer> {
     check_kind(call.segment(1))?;
     check(&call).await?;
-    Err(Error::not_found("Storage pool volume not found"))
+    let kind = call.segment(1);
+    if kind == "custom" {
+        return Err(Error::not_found("Storage pool volume not found"));
+    }
+    let text = format!("Renaming storage volumes of type {kind:?} is not allowed");
+    Err(Error::bad_request(text))
+}
+
+/// DELETE: volumes of instances go with their instances.
+pub(crate) async fn delete(call: Call) -> Result<Answer> {
+    let volume = one(&call).await?;
+    let kind = volume.kind;
+    let text = format!("Storage volumes of type {kind:?} cannot be deleted with the storage API");
+    Err(Error::bad_request(text))
 }

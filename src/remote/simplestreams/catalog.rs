@@ -229,7 +229,7 @@ impl Catalog {
             [entry] => Ok((entry, false)),
             [] => Err(self.unknown(asked)),
             _ => Err(Error::failed(
-                "More than one match for the provided partial fingerprint",
+                "Failed getting image: More than one match for the provided partial fingerprint",
             )),
         }
     }

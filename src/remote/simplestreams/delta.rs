@@ -2,9 +2,11 @@
 //! difference. Without it, or without the older file, the whole file is fetched.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     process::Stdio,
     sync::OnceLock,
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -21,11 +23,18 @@ use super::{
 use crate::{
     error::{Context, Error, Result},
     image::Part,
-    remote::{Meter, Sink, download::Wanted, wording::shown},
+    remote::{
+        Meter, Sink,
+        download::{MAX_UNKNOWN_BYTES, Wanted},
+        wording::shown,
+    },
 };
 
 /// How much of the program's output is read at once.
 const CHUNK_BYTES: usize = 256 * 1024;
+
+/// How long the program may think before it goes on writing.
+const SILENT_FOR: Duration = Duration::from_mins(5);
 
 impl StreamServer {
     /// A delta whose base is here, and that base.
@@ -129,17 +138,18 @@ impl Sink for Input {
 /// Takes the program's output, which has to be the whole file.
 async fn take(mut stdout: ChildStdout, rootfs: &Wanted, sink: &mut impl Sink) -> Result<()> {
     let (mut digest, mut came) = (Sha256::new(), 0_u64);
+    let limit = rootfs.size_bytes.unwrap_or(MAX_UNKNOWN_BYTES);
     loop {
         let mut chunk = BytesMut::with_capacity(CHUNK_BYTES);
-        let read = stdout
-            .read_buf(&mut chunk)
-            .await
+        let read = tokio::time::timeout(SILENT_FOR, stdout.read_buf(&mut chunk)).await;
+        let read = read
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             .context("Failed to run xdelta3")?;
         if read == 0 {
             break;
         }
         came += read as u64;
-        if rootfs.size_bytes.is_some_and(|size| came > size) {
+        if came > limit {
             return Err(Error::failed("The delta makes a file that is too long"));
         }
         digest.update(&chunk);

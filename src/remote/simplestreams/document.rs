@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 /// `streams/v1/index.json`.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Index {
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "map_or_default")]
     pub(super) index: BTreeMap<String, IndexEntry>,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct IndexEntry {
 /// A list of products.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Products {
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "map_or_default")]
     pub(super) products: BTreeMap<String, Product>,
     /// When it was made, RFC 2822.
     #[serde(default, deserialize_with = "or_default")]
@@ -56,12 +56,12 @@ pub(super) struct Product {
     /// `YYYY-MM-DD`.
     #[serde(default, deserialize_with = "or_default")]
     pub(super) support_eol: String,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "map_or_default")]
     pub(super) lxd_requirements: BTreeMap<String, String>,
     /// The same under the name that newer servers use.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "map_or_default")]
     pub(super) requirements: BTreeMap<String, String>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "map_or_default")]
     pub(super) versions: BTreeMap<String, Version>,
 }
 
@@ -70,7 +70,7 @@ pub(super) struct Product {
 pub(super) struct Version {
     #[serde(default, deserialize_with = "or_default")]
     pub(super) label: String,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "map_or_default")]
     pub(super) items: BTreeMap<String, Item>,
 }
 
@@ -134,4 +134,16 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn map_or_default<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    let map: Option<BTreeMap<String, Option<T>>> = Option::deserialize(deserializer)?;
+    let entries = map.unwrap_or_default().into_iter();
+    Ok(entries
+        .map(|(key, value)| (key, value.unwrap_or_default()))
+        .collect())
 }

@@ -1,10 +1,10 @@
 //! A daemon of its own for each test.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     net::SocketAddr,
     ops::Deref,
-    os::unix::process::ExitStatusExt,
+    os::unix::{fs::PermissionsExt, process::ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -18,7 +18,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Client, PATIENCE, Request, against_lxd, invariants, soon, stream::Identity};
+use super::{
+    Client, PATIENCE, Request, against_lxd, containers, invariants, soon, stream::Identity,
+};
 
 /// How a daemon is started.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +30,7 @@ pub(crate) struct Options {
     umask: Option<u32>,
     tmpfs_mib: Option<u32>,
     expected_errors: Vec<String>,
+    authority: Option<String>,
 }
 
 impl Options {
@@ -40,6 +43,12 @@ impl Options {
     /// Sets a variable of its environment.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Has it trust this authority, and no other.
+    pub(crate) fn authority(mut self, pem: &str) -> Self {
+        self.authority = Some(pem.to_owned());
         self
     }
 
@@ -104,8 +113,13 @@ impl Lximaged {
 
     fn prepare(options: Options) -> Self {
         let home = tempfile::Builder::new().prefix("lxi").tempdir().unwrap();
+        // Roots of containers, who are nobody on the host, pass through it.
+        fs::set_permissions(home.path(), Permissions::from_mode(0o711)).unwrap();
         let dir = home.path().join("d");
         fs::create_dir(&dir).unwrap();
+        if let Some(pem) = &options.authority {
+            fs::write(home.path().join("authority.pem"), pem).unwrap();
+        }
         let mount = options.tmpfs_mib.map(|mib| Mount::tmpfs(&dir, mib));
         let admin = Client::Unix(dir.join("unix.socket"));
         Self {
@@ -149,6 +163,9 @@ impl Lximaged {
                 .arg(self.dir());
         }
         command.args(args).stdin(Stdio::null());
+        if self.options.authority.is_some() {
+            command.env("SSL_CERT_FILE", self.home().join("authority.pem"));
+        }
         command.envs(self.options.env.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -338,10 +355,12 @@ impl Drop for Lximaged {
         if std::thread::panicking() {
             eprintln!("--- the daemon's log\n{}", self.log());
             self.kill9();
+            containers::end_all(self);
             return;
         }
         let broken = self.end();
         self.kill9();
+        containers::end_all(self);
         drop(self.mount.take());
         assert!(
             broken.is_empty(),

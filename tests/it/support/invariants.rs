@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -27,12 +28,91 @@ pub(crate) fn broken(daemon: &Lximaged) -> Vec<String> {
     }) {
         broken.push(format!("left in staging: {:?}", daemon.names("staging")));
     }
+    broken.extend(lost_trees(daemon));
     let strays = daemon
         .names("images")
         .into_iter()
         .filter(|name| !rows.contains_key(stem(name)));
     broken.extend(strays.map(|name| format!("images/{name} has no row")));
     broken
+}
+
+/// Instances without a tree, trees without an instance, and what is half done.
+fn lost_trees(daemon: &Lximaged) -> Vec<String> {
+    let mut broken = Vec::new();
+    let pools = daemon
+        .get("/1.0/storage-pools?recursion=1")
+        .metadata()
+        .clone();
+    let volumes = |pool: &str| {
+        let path = format!("/1.0/storage-pools/{pool}/volumes?recursion=1&all-projects=true");
+        daemon.get(&path).metadata().as_array().unwrap().clone()
+    };
+    for pool in pools.as_array().unwrap() {
+        let source = PathBuf::from(text(&pool["config"]["source"]));
+        let rows: BTreeSet<String> = volumes(&text(&pool["name"])).iter().map(place).collect();
+        let trees = TREES.iter().flat_map(|(directory, depth)| {
+            let found = below(&source.join(directory), *depth);
+            found
+                .into_iter()
+                .map(move |name| format!("{directory}/{name}"))
+        });
+        let trees: BTreeSet<String> = trees.collect();
+        let name = &pool["name"];
+        broken.extend(
+            rows.difference(&trees)
+                .map(|row| format!("{name}: no tree {row}")),
+        );
+        broken.extend(
+            trees
+                .difference(&rows)
+                .map(|tree| format!("{name}: no row for {tree}")),
+        );
+        let left = below(&source.join(".staging"), 1);
+        broken.extend(
+            left.into_iter()
+                .map(|left| format!("{name}: left in .staging: {left}")),
+        );
+    }
+    broken
+}
+
+/// Where trees are in a pool, and how deep.
+const TREES: &[(&str, usize)] = &[
+    ("containers", 1),
+    ("virtual-machines", 1),
+    ("containers-snapshots", 2),
+    ("virtual-machines-snapshots", 2),
+];
+
+/// Where the tree of a volume is.
+fn place(volume: &Value) -> String {
+    let (name, project) = (text(&volume["name"]), text(&volume["project"]));
+    let kind = text(&volume["type"]);
+    let prefix = match project.as_str() {
+        "default" => String::new(),
+        project => format!("{project}_"),
+    };
+    let snapshots = if name.contains('/') { "-snapshots" } else { "" };
+    format!("{kind}s{snapshots}/{prefix}{name}")
+}
+
+/// The names at a depth below a directory, joined by slashes.
+fn below(directory: &Path, depth: usize) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    if depth == 1 {
+        return names.collect();
+    }
+    let inside = names.flat_map(|name| {
+        let found = below(&directory.join(&name), depth - 1);
+        found
+            .into_iter()
+            .map(move |inner| format!("{name}/{inner}"))
+    });
+    inside.collect()
 }
 
 /// Error lines in a log that no expected text explains.

@@ -6,20 +6,24 @@
 
 pub(crate) mod clients;
 pub(crate) mod commands;
+pub(crate) mod containers;
 pub(crate) mod daemon;
 pub(crate) mod events;
 pub(crate) mod http;
 pub(crate) mod image_api;
 pub(crate) mod images;
+pub(crate) mod instances;
 pub(crate) mod invariants;
 pub(crate) mod multipart;
 pub(crate) mod packed;
+pub(crate) mod publishing;
 pub(crate) mod pulls;
 pub(crate) mod sources;
 pub(crate) mod strace;
 pub(crate) mod stream;
 pub(crate) mod tar;
 pub(crate) mod trust;
+pub(crate) mod upstream;
 
 use std::{
     thread,

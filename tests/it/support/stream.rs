@@ -120,7 +120,8 @@ impl Identity {
     }
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
+/// DER as a file.
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     let encoded = BASE64.encode(der);
     let lines = encoded.as_bytes().chunks(64).map(String::from_utf8_lossy);
     let lines = lines.collect::<Vec<_>>().join("\n");

@@ -1,0 +1,120 @@
+//! Pseudo-terminals.
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use rustix::{
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt},
+    termios::{OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize},
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, unix::AsyncFd};
+
+use super::readiness;
+use crate::error::{Error, Result};
+
+/// Our end of a terminal. Cheap to clone; all clones are one terminal, which hangs up when the
+/// last one is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Terminal(Arc<AsyncFd<OwnedFd>>);
+
+impl Terminal {
+    /// A terminal of this size, and the end that a program gets.
+    pub(super) fn open(width: u16, height: u16) -> Result<(Self, OwnedFd)> {
+        let opened = open(width, height)
+            .map_err(|error| Error::internal("No terminal to be had", io::Error::from(error)));
+        let (ours, theirs) = opened?;
+        let ours =
+            readiness(ours).map_err(|error| Error::internal("No terminal to be had", error))?;
+        Ok((Self(Arc::new(ours)), theirs))
+    }
+
+    /// Gives it another size; the program is told by SIGWINCH.
+    pub(crate) fn resize(&self, width: u16, height: u16) -> Result<()> {
+        let resized = tcsetwinsize(self.0.get_ref(), size(width, height));
+        resized.map_err(|error| Error::from(io::Error::from(error)))
+    }
+}
+
+fn open(width: u16, height: u16) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let ours = openpt(flags)?;
+    grantpt(&ours)?;
+    unlockpt(&ours)?;
+    tcsetwinsize(&ours, size(width, height))?;
+    let theirs = ioctl_tiocgptpeer(&ours, flags)?;
+    // The terminal inside echoes and edits; this one passes everything on.
+    let mut attributes = tcgetattr(&theirs)?;
+    attributes.make_raw();
+    tcsetattr(&theirs, OptionalActions::Now, &attributes)?;
+    let mode = fcntl_getfl(&ours)?;
+    fcntl_setfl(ours.as_fd(), mode | OFlags::NONBLOCK)?;
+    Ok((ours, theirs))
+}
+
+fn size(width: u16, height: u16) -> Winsize {
+    Winsize {
+        ws_row: height,
+        ws_col: width,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    }
+}
+
+impl AsyncRead for Terminal {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let mut ready = ready!(self.0.poll_read_ready(context))?;
+            let space = buffer.initialize_unfilled();
+            let read = ready.try_io(|end| Ok(rustix::io::read(end, &mut *space)?));
+            match read {
+                Ok(Ok(length)) => {
+                    buffer.advance(length);
+                    return Poll::Ready(Ok(()));
+                }
+                // The last program that had the other end is gone.
+                Ok(Err(error)) if error.raw_os_error() == Some(HUNG_UP) => {
+                    return Poll::Ready(Ok(()));
+                }
+                Ok(Err(error)) => return Poll::Ready(Err(error)),
+                Err(_would_block) => {}
+            }
+        }
+    }
+}
+
+/// What reading says when nobody has the other end.
+const HUNG_UP: i32 = rustix::io::Errno::IO.raw_os_error();
+
+impl AsyncWrite for Terminal {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut ready = ready!(self.0.poll_write_ready(context))?;
+            match ready.try_io(|end| Ok(rustix::io::write(end, bytes)?)) {
+                Ok(written) => return Poll::Ready(written),
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
