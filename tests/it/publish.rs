@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::{
-    Lximaged,
+    Lximaged, Request,
     images::{self, CREATED},
     publishing::{file_in, names_in, through},
     tar::Tar,
@@ -136,10 +136,8 @@ fn an_instance_without_metadata_gets_some() {
 fn a_snapshot_is_published_as_it_was() {
     let daemon = with_instance();
     daemon.succeeds(&daemon.post("/1.0/instances/c1/snapshots", &json!({"name": "then"})));
-    let hello = daemon
-        .dir()
-        .join("storage-pools/default/containers/c1/upper/hello");
-    std::fs::write(hello, "changed\n").unwrap();
+    let request = Request::new("POST", "/1.0/instances/c1/files?path=/hello");
+    daemon.send(&request.body(b"changed\n")).is_done();
     assert_eq!(
         file_in(&daemon.published("c1/then"), "rootfs/hello"),
         "hello\n"
