@@ -9,6 +9,7 @@ needed=(
     lxc=lxd-client
     curl=curl
     strace=strace
+    faketime=faketime
     systemd-socket-activate=systemd
     mksquashfs=squashfs-tools
     tar=tar
