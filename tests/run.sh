@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 needed=(
     cc=gcc
     lxc=lxd-client
+    lxc-start=lxc
+    busybox=busybox-static
     curl=curl
     strace=strace
     faketime=faketime

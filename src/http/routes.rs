@@ -161,6 +161,7 @@ routes! {
 
     GET "/1.0/instances" Project v1::instances::list;
     POST "/1.0/instances" Project v1::instances::create;
+    PUT "/1.0/instances" Project v1::instance_state::put_all;
     GET "/1.0/instances/{name}" Project v1::instances::get;
     PUT "/1.0/instances/{name}" Project v1::instances::put;
     PATCH "/1.0/instances/{name}" Project v1::instances::patch;
@@ -179,6 +180,12 @@ routes! {
     GET "/1.0/instances/{name}/logs" Project v1::instance_state::logs;
     GET "/1.0/instances/{name}/logs/{file}" Project v1::instance_state::log;
     DELETE "/1.0/instances/{name}/logs/{file}" Project v1::instance_state::delete_log;
+    GET "/1.0/instances/{name}/metadata" Project v1::metadata::get;
+    PUT "/1.0/instances/{name}/metadata" Project v1::metadata::put;
+    PATCH "/1.0/instances/{name}/metadata" Project v1::metadata::patch;
+    GET "/1.0/instances/{name}/metadata/templates" Project v1::metadata::templates;
+    POST "/1.0/instances/{name}/metadata/templates" Project v1::metadata::write_template;
+    DELETE "/1.0/instances/{name}/metadata/templates" Project v1::metadata::delete_template;
     GET "/1.0/instances/{name}/snapshots" Project v1::snapshots::list;
     POST "/1.0/instances/{name}/snapshots" Project v1::snapshots::create;
     GET "/1.0/instances/{name}/snapshots/{snapshot}" Project v1::snapshots::get;

@@ -17,4 +17,4 @@ pub(crate) use compression::{Compression, Preset, Squashfs};
 pub(crate) use fingerprint::{Fingerprint, FingerprintPrefix, NotAFingerprint};
 pub(crate) use kind::ImageType;
 pub(crate) use layout::{Layout, Part};
-pub(crate) use metadata::Metadata;
+pub(crate) use metadata::{Metadata, MetadataFile, Template};

@@ -119,10 +119,6 @@ impl Instances {
         mut draft: Draft,
         copied: &Copied,
     ) -> Result<()> {
-        if copied.instance.row.kind != draft.kind {
-            let text = "Instance type cannot be changed by a copy";
-            return Err(Error::failed(text));
-        }
         let project = &scope.project.name;
         let is_there = self.find(project, &draft.name).await;
         match is_there {
@@ -134,7 +130,8 @@ impl Instances {
         let source = &copied.instance;
         let _shared = self.share(source, "copy").await;
         let snapshots = self.snapshots_to_copy(copied).await?;
-        let made = self.copy_trees(copied, &instance, &snapshots).await?;
+        let copying = self.copy_trees(copied, &instance, &snapshots);
+        let made = self.while_still(source, copying).await?;
         self.record_copy(scope, instance, &snapshots, made).await
     }
 
@@ -241,6 +238,7 @@ impl Instances {
             target_pool.restore(&passing)?;
             made.take_back()
         };
-        self.tasks.run_blocking(refreshing).await
+        let refreshing = self.tasks.run_blocking(refreshing);
+        self.while_still(&copied.instance, refreshing).await
     }
 }

@@ -301,6 +301,11 @@ fn draft(
     let put = body.put;
     let mut config = put.config.unwrap_or_default();
     let mut devices = put.devices.unwrap_or_default();
+    // A copy is of the type of its source, whatever is asked for.
+    let kind = match from {
+        From::Copy(copied) => copied.instance.row.kind,
+        _ => kind,
+    };
     let architecture = match from {
         From::Copy(copied) => {
             copied.inherit(&mut config, &mut devices);

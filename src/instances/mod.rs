@@ -5,6 +5,7 @@
 //! the next start. [`instance`] says what an instance and its profiles come to, [`query`] what there is,
 //! and [`locks`] keep those who change one instance apart.
 
+mod bulk;
 mod change;
 mod check;
 mod console;
@@ -17,6 +18,7 @@ mod files;
 mod instance;
 mod locks;
 mod logs;
+mod metadata;
 mod names;
 mod networks;
 mod pools;
@@ -28,6 +30,7 @@ mod query;
 mod record;
 mod relocate;
 mod remove;
+mod requirements;
 mod resources;
 mod restore;
 mod snapshot;
@@ -37,7 +40,9 @@ mod start;
 mod startup;
 mod state;
 mod status;
+mod still;
 mod streams;
+mod templates;
 mod trees;
 mod unpack;
 mod upkeep;

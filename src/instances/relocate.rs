@@ -1,6 +1,6 @@
 //! `POST /1.0/instances/NAME`: another name, and another project.
 
-use super::{APPLY_TEMPLATE, Instance, Instances, Status, change, draft, query, record};
+use super::{APPLY_TEMPLATE, Instance, Instances, Status, change, draft, query, record, trees};
 use crate::{
     access::{Caller, Population, Scope},
     api::{
@@ -121,9 +121,21 @@ impl Instances {
         let written = self.write_moved(&instance, to).await;
         self.settle(moved, written).await?;
         let renamed = self.find(&to.scope.project.name, &to.name).await?;
+        self.rename_logs(&instance, &renamed).await;
         let old = [("old_name", instance.name())];
         self.tell_instance("instance-renamed", &renamed, &old);
         Ok(())
+    }
+
+    async fn rename_logs(&self, old: &Instance, new: &Instance) {
+        let (Ok(from), Ok(to)) = (trees::name(old), trees::name(new)) else {
+            return;
+        };
+        let runtime = self.runtime.clone();
+        let renaming = move || runtime.rename_logs(from.qualified(), to.qualified());
+        if let Err(error) = self.tasks.run_blocking(renaming).await {
+            tracing::warn!(%error, instance.name = new.name(), "its logs stay under its old name");
+        }
     }
 
     /// Within a pool another name is enough; into another one everything is copied.

@@ -51,9 +51,14 @@ impl Instances {
         }
         let snapshots = self.snapshots_of(&instance).await?;
         let (pool, name) = self.tree(&instance).await?;
+        let (runtime, logs) = (self.runtime.clone(), name.qualified().to_owned());
         let going = self.tasks.run_blocking(move || pool.removal(&name)).await?;
         let written = self.forget(&instance).await;
         self.settle(vec![going], written).await?;
+        let forgetting = self.tasks.run_blocking(move || runtime.remove_logs(&logs));
+        if let Err(error) = forgetting.await {
+            tracing::warn!(%error, instance.name = instance.name(), "its logs stay");
+        }
         for snapshot in &snapshots {
             self.tell_snapshot("deleted", &instance, &snapshot.name, &[]);
         }

@@ -1,6 +1,6 @@
 //! `lxc restore`: an instance becomes what a snapshot kept.
 
-use super::{Instance, Instances, Status, change, query};
+use super::{Instance, Instances, Status, change, query, state::Stop};
 use crate::{
     api::objects::{OperationObject, Requestor},
     db::{Db, snapshots::SnapshotRow},
@@ -46,14 +46,19 @@ impl Instances {
         if is_stateful {
             return Err(Error::failed("Stateful snapshots are not supported"));
         }
-        if self.status(&instance) != Status::Stopped {
-            return Err(Error::bad_request("Instance is running"));
+        let was_running = self.status(&instance) != Status::Stopped;
+        if was_running {
+            self.stop_held(&instance, Stop::Forced).await?;
         }
         let (pool, tree) = self.tree_at(&instance, snapshot).await?;
         self.tasks.run_blocking(move || pool.restore(&tree)).await?;
         self.write_restored(&instance, &row).await?;
         let full = format!("{name}/{snapshot}");
         self.tell_instance("instance-restored", &instance, &[("snapshot", &full)]);
+        if was_running {
+            let restored = self.find(project, name).await?;
+            self.start_held(&restored).await?;
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::{
     },
     config::{self, expiry, pattern},
     db::{
-        self, Db, Session, Transaction,
+        self, Db, Transaction,
         snapshots::{self, SnapshotRow},
     },
     error::{Context, Error, Kind, Result},
@@ -122,7 +122,8 @@ impl Instances {
     async fn copy_to_snapshot(&self, instance: &Instance, name: &str) -> Result<Pending> {
         let (pool, from) = self.tree(instance).await?;
         let to = from.snapshot(name)?;
-        self.tasks.run_blocking(move || pool.copy(&from, &to)).await
+        let copying = self.tasks.run_blocking(move || pool.copy(&from, &to));
+        self.while_still(instance, copying).await
     }
 
     /// Writes the row of a snapshot whose tree is there.

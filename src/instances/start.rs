@@ -1,7 +1,9 @@
 //! The order of a start: what the image requires, the files, the templates, the container.
 
 use super::{
-    Instance, Instances, Status, spec,
+    Instance, Instances, Status,
+    requirements::{self, Host},
+    spec,
     state::not_implemented,
     trees::{self, map_as_noted, wanted_map},
 };
@@ -17,6 +19,7 @@ impl Instances {
         if self.status(instance) != Status::Stopped {
             return Err(Error::failed("The instance is already running"));
         }
+        requirements::check(instance, Host::this())?;
         if !instance.is_container() {
             let text = "Starting virtual machines is not supported on this server";
             return Err(not_implemented(text));
@@ -47,6 +50,7 @@ impl Instances {
             mounting.keep_mounted(&name)
         });
         let rootfs = rootfs.await?;
+        self.apply_templates(instance, pool, tree).await?;
         let spec = spec::of(instance, tree.qualified(), rootfs, map)?;
         self.runtime.start(spec).await
     }

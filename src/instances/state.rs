@@ -15,16 +15,26 @@ use crate::{
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Action {
+pub(super) enum Action {
+    /// It is to run.
     Start,
+    /// It is to end.
     Stop,
+    /// It is to end and run again.
     Restart,
+    /// It is to stop where it is.
     Freeze,
+    /// It is to go on.
     Unfreeze,
 }
 
 impl Action {
-    fn named(name: &str) -> Result<Self> {
+    /// From LXD's word for it.
+    ///
+    /// # Errors
+    ///
+    /// 400 with LXD's text for a word that is none.
+    pub(super) fn named(name: &str) -> Result<Self> {
         Ok(match name {
             "start" => Self::Start,
             "stop" => Self::Stop,
@@ -36,7 +46,7 @@ impl Action {
     }
 
     /// LXD's description of the operation.
-    fn description(self) -> &'static str {
+    pub(super) fn description(self) -> &'static str {
         match self {
             Self::Start => "Starting instance",
             Self::Stop => "Stopping instance",
@@ -93,11 +103,21 @@ impl Instances {
         let spec = self.state_spec(instance, action, requestor);
         let (this, instance) = (self.clone(), instance.clone());
         Ok(self.operations.task(spec, move |_: Operation| async move {
-            let _held = this.hold(&instance, action.name()).await;
-            // As it is now, and not as it was before others were done with it.
-            let instance = this.find(instance.project(), instance.name()).await?;
-            this.act(&instance, action, &request).await
+            this.act_alone(&instance, action, &request).await
         }))
+    }
+
+    /// Does what is asked for once nobody else works with the instance.
+    pub(super) async fn act_alone(
+        &self,
+        instance: &Instance,
+        action: Action,
+        request: &InstanceStatePut,
+    ) -> Result<()> {
+        let _held = self.hold(instance, action.name()).await;
+        // As it is now, and not as it was before others were done with it.
+        let instance = self.find(instance.project(), instance.name()).await?;
+        self.act(&instance, action, request).await
     }
 
     fn state_spec(&self, instance: &Instance, action: Action, requestor: Requestor) -> Spec {

@@ -363,6 +363,20 @@ fn shared_trees_stay_as_long_as_anything_lies_on_them() {
 }
 
 #[test]
+fn a_pool_that_goes_leaves_only_what_is_not_its_own() {
+    let trial = Trial::new();
+    let c1 = trial.container("c1");
+    trial.pool.removal(&c1).unwrap().finish().unwrap();
+    trial.pool.dismantle().unwrap();
+    assert_eq!(trial.entries("."), [""; 0]);
+    trial.container("c1");
+    fs::write(trial.path("containers/mine"), "").unwrap();
+    trial.pool.dismantle().unwrap();
+    assert_eq!(trial.entries("containers"), ["c1", "mine"]);
+    assert_eq!(trial.entries("images").len(), 1);
+}
+
+#[test]
 fn a_shared_tree_that_is_another_is_refused() {
     let trial = Trial::new();
     let c1 = trial.container("c1");

@@ -1,7 +1,12 @@
 //! Instances and their snapshots.
 
+use std::collections::BTreeMap;
+
 use super::{Config, Devices};
-use crate::api::{json::go_struct, time::Timestamp};
+use crate::{
+    api::{json::go_struct, time::Timestamp},
+    image::{MetadataFile, Template},
+};
 
 go_struct! {
     /// `POST /1.0/instances`.
@@ -212,5 +217,89 @@ go_struct! {
         height: isize,
         /// `console` or `vga`.
         kind as "type": String,
+    }
+}
+
+go_struct! {
+    /// `PUT` and `PATCH /1.0/instances/NAME/metadata`.
+    pub(crate) struct api.ImageMetadata {
+        /// What it runs on.
+        architecture: String,
+        /// When it was made, in seconds since the epoch.
+        creation_date: i64,
+        /// When it is out of date.
+        expiry_date: i64,
+        /// Free properties.
+        properties: Option<Config>,
+        /// Templates by the path they are written to.
+        templates: Option<BTreeMap<String, Option<ImageMetadataTemplate>>>,
+    }
+}
+
+go_struct! {
+    /// A template in an [`ImageMetadata`].
+    pub(crate) struct api.ImageMetadataTemplate {
+        /// What it is rendered at.
+        when: Option<Vec<String>>,
+        /// Whether a file that is there already stays as it is.
+        create_only: bool,
+        /// The file in `templates/`.
+        template: String,
+        /// What it can read.
+        properties: Option<Config>,
+    }
+}
+
+impl From<MetadataFile> for ImageMetadata {
+    fn from(file: MetadataFile) -> Self {
+        Self {
+            architecture: file.architecture,
+            creation_date: file.creation_date,
+            expiry_date: file.expiry_date,
+            properties: file.properties,
+            templates: file.templates.map(|templates| {
+                let templates = templates.into_iter();
+                let templates = templates.map(|(path, template)| (path, template.map(Into::into)));
+                templates.collect()
+            }),
+        }
+    }
+}
+
+impl From<ImageMetadata> for MetadataFile {
+    fn from(sent: ImageMetadata) -> Self {
+        Self {
+            architecture: sent.architecture,
+            creation_date: sent.creation_date,
+            expiry_date: sent.expiry_date,
+            properties: sent.properties,
+            templates: sent.templates.map(|templates| {
+                let templates = templates.into_iter();
+                let templates = templates.map(|(path, template)| (path, template.map(Into::into)));
+                templates.collect()
+            }),
+        }
+    }
+}
+
+impl From<Template> for ImageMetadataTemplate {
+    fn from(template: Template) -> Self {
+        Self {
+            when: template.when,
+            create_only: template.create_only,
+            template: template.template,
+            properties: template.properties,
+        }
+    }
+}
+
+impl From<ImageMetadataTemplate> for Template {
+    fn from(sent: ImageMetadataTemplate) -> Self {
+        Self {
+            when: sent.when,
+            create_only: sent.create_only,
+            template: sent.template,
+            properties: sent.properties,
+        }
     }
 }

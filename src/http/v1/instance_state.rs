@@ -5,7 +5,7 @@ use http::{HeaderValue, header};
 
 use super::{Answer, Call, instances::named};
 use crate::{
-    api::requests::{InstanceConsolePost, InstanceExecPost, InstanceStatePut},
+    api::requests::{InstanceConsolePost, InstanceExecPost, InstanceStatePut, InstancesPut},
     error::Result,
     http::files::{self, Download},
     instances::Instances,
@@ -24,6 +24,15 @@ pub(crate) async fn put(mut call: Call) -> Result<Answer> {
     let instances = &call.services.instances;
     let operation = instances.change_state(&instance, body, call.requestor())?;
     Ok(Answer::operation(operation))
+}
+
+/// PUT of all instances: the same for each that it means anything to.
+pub(crate) async fn put_all(mut call: Call) -> Result<Answer> {
+    let InstancesPut { state } = call.json().await?;
+    let (project, requestor) = (call.project(), call.requestor());
+    let instances = &call.services.instances;
+    let operation = instances.change_states(project, state.unwrap_or_default(), requestor);
+    Ok(Answer::operation(operation.await?))
 }
 
 /// POST: a command.

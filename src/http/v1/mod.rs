@@ -9,6 +9,7 @@ pub(super) mod instance_files;
 pub(super) mod instance_state;
 pub(super) mod instances;
 pub(super) mod machine;
+pub(super) mod metadata;
 pub(super) mod networks;
 pub(super) mod operations;
 pub(super) mod profiles;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use super::{
-    Raw, Template,
+    MetadataFile, Template,
     scalar::{Scalar, resolve, short},
     tree::{Node, NodeId, Tree, Value},
 };
@@ -21,14 +21,14 @@ const TEMPLATES: &str = "map[string]*api.ImageMetadataTemplate";
 const STRINGS: &str = "map[string]string";
 
 /// Reads the fields of the first document.
-pub(super) fn document(bytes: &[u8]) -> Result<Raw, String> {
+pub(super) fn document(bytes: &[u8]) -> Result<MetadataFile, String> {
     let tree = Tree::parse(bytes)?;
     let mut decoder = Decoder {
         tree: &tree,
         visits: 0,
         errors: Vec::new(),
     };
-    let mut raw = Raw::default();
+    let mut raw = MetadataFile::default();
     decoder.metadata(tree.root, &mut raw)?;
     if decoder.errors.is_empty() {
         return Ok(raw);
@@ -59,7 +59,7 @@ impl<'t> Decoder<'t> {
             .ok_or_else(|| "yaml: unknown problem parsing YAML content".to_owned())
     }
 
-    fn metadata(&mut self, id: NodeId, raw: &mut Raw) -> Result<(), String> {
+    fn metadata(&mut self, id: NodeId, raw: &mut MetadataFile) -> Result<(), String> {
         let node = self.visit(id)?;
         let Some(pairs) = self.pairs(node, METADATA)? else {
             return Ok(());
@@ -71,8 +71,8 @@ impl<'t> Decoder<'t> {
                     "architecture" => self.text(*value, &mut raw.architecture)?,
                     "creation_date" => self.integer(*value, &mut raw.creation_date)?,
                     "expiry_date" => self.integer(*value, &mut raw.expiry_date)?,
-                    "properties" => self.strings(*value, &mut raw.properties)?,
-                    "templates" => self.templates(*value, &mut raw.templates)?,
+                    "properties" => self.optional(*value, &mut raw.properties, Self::strings)?,
+                    "templates" => self.optional(*value, &mut raw.templates, Self::templates)?,
                     _ => {}
                 },
             }
@@ -83,7 +83,7 @@ impl<'t> Decoder<'t> {
     fn templates(
         &mut self,
         id: NodeId,
-        into: &mut BTreeMap<String, Template>,
+        into: &mut BTreeMap<String, Option<Template>>,
     ) -> Result<(), String> {
         let node = self.visit(id)?;
         let Some(pairs) = self.pairs(node, TEMPLATES)? else {
@@ -93,8 +93,8 @@ impl<'t> Decoder<'t> {
             match self.key(*key)? {
                 Key::Merge => self.merge(*value, &mut |this, id| this.templates(id, into))?,
                 Key::Name(name) => {
-                    let mut template = Template::default();
-                    self.template(*value, &mut template)?;
+                    let mut template = None;
+                    self.optional(*value, &mut template, Self::template)?;
                     into.insert(name, template);
                 }
             }
@@ -111,15 +111,30 @@ impl<'t> Decoder<'t> {
             match self.key(*key)? {
                 Key::Merge => self.merge(*value, &mut |this, id| this.template(id, into))?,
                 Key::Name(name) => match name.as_str() {
-                    "when" => self.list(*value, &mut into.when)?,
+                    "when" => self.optional(*value, &mut into.when, Self::list)?,
                     "create_only" => self.flag(*value, &mut into.create_only)?,
                     "template" => self.text(*value, &mut into.template)?,
-                    "properties" => self.strings(*value, &mut into.properties)?,
+                    "properties" => self.optional(*value, &mut into.properties, Self::strings)?,
                     _ => {}
                 },
             }
         }
         Ok(())
+    }
+
+    /// A value that is not there when it is null.
+    fn optional<T: Default>(
+        &mut self,
+        id: NodeId,
+        into: &mut Option<T>,
+        decode: fn(&mut Self, NodeId, &mut T) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let node = self.visit(id)?;
+        if Self::scalar(node)? == Some(Scalar::Null) {
+            *into = None;
+            return Ok(());
+        }
+        decode(self, id, into.get_or_insert_default())
     }
 
     fn strings(&mut self, id: NodeId, into: &mut BTreeMap<String, String>) -> Result<(), String> {

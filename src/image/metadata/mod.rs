@@ -14,6 +14,8 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::arch::Architecture;
 use crate::error::{Error, Result};
 
@@ -40,26 +42,43 @@ pub(crate) struct Metadata {
     clippy::struct_field_names,
     reason = "the fields are called what the file calls them"
 )]
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Template {
     /// `create`, `copy`, `rename`, `start`.
-    pub(crate) when: Vec<String>,
+    pub(crate) when: Option<Vec<String>>,
     /// Whether a file that is there already stays as it is.
     pub(crate) create_only: bool,
     /// The file in `templates/`.
     pub(crate) template: String,
     /// What the template can read.
-    pub(crate) properties: BTreeMap<String, String>,
+    pub(crate) properties: Option<BTreeMap<String, String>>,
 }
 
-/// The fields as they stand in the file.
-#[derive(Debug, Default)]
-struct Raw {
-    architecture: String,
-    creation_date: i64,
-    expiry_date: i64,
-    properties: BTreeMap<String, String>,
-    templates: BTreeMap<String, Template>,
+/// The fields as they stand in the file, unchecked; `None` for what is not there. An instance's
+/// file is its owner's to write, and says what they like.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct MetadataFile {
+    /// What it runs on.
+    pub(crate) architecture: String,
+    /// When it was made, in seconds since the epoch.
+    pub(crate) creation_date: i64,
+    /// When it is out of date, in seconds since the epoch; 0 for never.
+    pub(crate) expiry_date: i64,
+    /// Free properties.
+    pub(crate) properties: Option<BTreeMap<String, String>>,
+    /// Templates by the path they are written to.
+    pub(crate) templates: Option<BTreeMap<String, Option<Template>>>,
+}
+
+impl MetadataFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// LXD's texts, those of its YAML library.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
+        decode::document(bytes).map_err(Error::failed)
+    }
 }
 
 impl Metadata {
@@ -70,7 +89,7 @@ impl Metadata {
     /// LXD's texts, those of its YAML library included; our own for dates that it stores and then
     /// chokes on.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
-        let raw = decode::document(bytes).map_err(Error::failed)?;
+        let raw = MetadataFile::parse(bytes)?;
         let architecture = Architecture::parse(&raw.architecture)?;
         if raw.creation_date == 0 {
             return Err(Error::failed("Missing creation date"));
@@ -81,12 +100,17 @@ impl Metadata {
                 return Err(Error::failed(text));
             }
         }
+        let templates = raw.templates.map(|templates| {
+            let templates = templates.into_iter();
+            let templates = templates.map(|(path, template)| (path, template.unwrap_or_default()));
+            templates.collect()
+        });
         Ok(Self {
             architecture,
             creation_date: raw.creation_date,
             expiry_date: raw.expiry_date,
-            properties: raw.properties,
-            templates: raw.templates,
+            properties: raw.properties.unwrap_or_default(),
+            templates: templates.unwrap_or_default(),
         })
     }
 }

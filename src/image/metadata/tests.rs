@@ -24,12 +24,12 @@ fn the_example_of_the_documentation_is_read_whole() {
     );
     assert_eq!(metadata.properties["release"], "jammy 22.04");
     let template = &metadata.templates["/etc/hosts"];
-    assert_eq!(template.when, ["create", "rename"]);
+    assert_eq!(template.when.as_deref().unwrap(), ["create", "rename"]);
     assert_eq!(
         (template.template.as_str(), template.create_only),
         ("hosts.tpl", false)
     );
-    assert_eq!(template.properties["foo"], "bar");
+    assert_eq!(template.properties.as_ref().unwrap()["foo"], "bar");
 }
 
 #[test]

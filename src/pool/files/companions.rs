@@ -14,7 +14,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::read::text;
+use super::read::{bytes, text};
 use crate::{
     error::{Context, Error, Result},
     pool::{METADATA, Pool, TEMPLATES, TreeName, beneath, remove::as_path, staging},
@@ -87,12 +87,12 @@ impl Templates {
         }
     }
 
-    /// The text of a template that the image's metadata names, to be rendered.
+    /// The bytes of a template that the image's metadata names, to be rendered.
     ///
     /// # Errors
     ///
     /// LXD's texts for a name that leads out of the directory, for a link, and for no file.
-    pub(crate) fn source(&self, name: &str) -> Result<String> {
+    pub(crate) fn source(&self, name: &str) -> Result<Vec<u8>> {
         if name.contains("..") {
             let text = "Template path is attempting to read outside of template directory";
             return Err(Error::failed(text));
@@ -103,7 +103,7 @@ impl Templates {
             Err(Errno::LOOP) => Err(Error::failed("Template file is a symlink")),
             Err(Errno::NOENT | Errno::NOTDIR) => Err(unreadable(name)),
             Err(errno) => Err(irregular(errno)),
-            Ok(file) => text(file, MAX_TEXT_BYTES, &format!("The template {name}")),
+            Ok(file) => bytes(file, MAX_TEXT_BYTES, &format!("The template {name}")),
         }
     }
 

@@ -117,12 +117,18 @@ fn names(found: &Found) -> rustix::io::Result<Vec<String>> {
 
 /// Reads a small text that has to be one.
 pub(super) fn text(file: impl Into<File>, most: u64, what: &str) -> Result<String> {
+    String::from_utf8(bytes(file, most, what)?)
+        .map_err(|error| Error::internal(format!("{what} is no text"), error))
+}
+
+/// Reads a small file.
+pub(super) fn bytes(file: impl Into<File>, most: u64, what: &str) -> Result<Vec<u8>> {
     use std::io::Read;
-    let mut text = String::new();
-    let read = file.into().take(most + 1).read_to_string(&mut text);
+    let mut bytes = Vec::new();
+    let read = file.into().take(most + 1).read_to_end(&mut bytes);
     read.map_err(|error| Error::from(error).context(format!("Failed to read {what}")))?;
-    if text.len() as u64 > most {
+    if bytes.len() as u64 > most {
         return Err(Error::failed(format!("{what} is larger than {most} bytes")));
     }
-    Ok(text)
+    Ok(bytes)
 }

@@ -27,11 +27,11 @@ impl Root {
     /// # Errors
     ///
     /// LXD's texts for names that lead out of the container and for what is no file.
-    pub(crate) fn write_template(
+    pub(crate) fn write_template<T: AsRef<[u8]>>(
         &self,
         path: &str,
         create_only: bool,
-        render: impl FnOnce() -> Result<String>,
+        render: impl FnOnce() -> Result<T>,
     ) -> Result<()> {
         let inside = path.trim_start_matches('/');
         let too_long = inside.len() >= MAX_PATH_BYTES;
@@ -56,13 +56,13 @@ impl Root {
         let file = found
             .regular(OFlags::WRONLY)
             .map_err(|errno| refused(path, errno))?;
-        replace(file.into(), &text)
+        replace(file.into(), text.as_ref())
     }
 
-    fn write_new_template(
+    fn write_new_template<T: AsRef<[u8]>>(
         &self,
         inside: &str,
-        render: impl FnOnce() -> Result<String>,
+        render: impl FnOnce() -> Result<T>,
     ) -> Result<()> {
         let text = render()?;
         if let Some((parent, _)) = inside.rsplit_once('/') {
@@ -72,7 +72,7 @@ impl Root {
         let file = self
             .create(Walk::Beneath, inside, self.ids(Owner::default())?, 0o644)
             .map_err(|errno| refused(inside, errno))?;
-        replace(file.into(), &text)
+        replace(file.into(), text.as_ref())
     }
 
     /// Makes the directories that are missing, the container's root's.
@@ -105,9 +105,9 @@ impl Root {
 /// Writes in place, so that a file stays what it is to everybody who knows it: its owner, its
 /// attributes, its other names. What is cut short by a full disk is written again at the next
 /// start, which is when its trigger is done.
-fn replace(mut file: File, text: &str) -> Result<()> {
+fn replace(mut file: File, text: &[u8]) -> Result<()> {
     let written = file
-        .write_all(text.as_bytes())
+        .write_all(text)
         .and_then(|()| file.set_len(text.len() as u64));
     written.context("Failed to write template file")
 }

@@ -15,7 +15,7 @@ use super::{Content, Owner, Root, Write};
 use crate::{
     error::{Error, Kind, Result},
     image::ImageType,
-    pool::{Pool, TreeName, idmap::IdMap, staging},
+    pool::{Mounted, Pool, TreeName, idmap::IdMap, staging},
 };
 
 /// A root directory, and a file outside of it that nobody may touch.
@@ -31,7 +31,7 @@ impl Jail {
         fs::write(home.path().join("sentinel"), "untouched").unwrap();
         let directory = staging::open(&home.path().join("root")).unwrap();
         let map = IdMap::new(100_000, 65_536).unwrap();
-        let root = Root::below(directory, map);
+        let root = Root::of(Mounted::directory(directory, map));
         Self { home, root }
     }
 
@@ -166,7 +166,7 @@ fn only_regular_files_are_opened() {
         );
         let said = jail
             .root
-            .write_template(path, false, || Ok("x".into()))
+            .write_template(path, false, || Ok("x"))
             .unwrap_err();
         let text = format!("Failed to create template file: open {path}: invalid argument");
         assert_eq!(said.message(), text);
@@ -257,7 +257,7 @@ fn templates_are_written_where_lxd_writes_them() {
 
     std::os::unix::fs::chown(jail.path("a/b/c"), Some(100_005), Some(100_006)).unwrap();
     fs::set_permissions(jail.path("a/b/c"), fs::Permissions::from_mode(0o4711)).unwrap();
-    let never = || Err(Error::failed("rendered"));
+    let never = || Err::<&str, _>(Error::failed("rendered"));
     jail.root.write_template("a/b/c", true, never).unwrap();
     write("a/b/c", false, "").unwrap();
     let found = fs::metadata(jail.path("a/b/c")).unwrap();
@@ -337,7 +337,7 @@ fn a_racing_owner_leads_nobody_out() {
         for round in 0..3000 {
             let name = format!("dir/{}", round % 7);
             drop(jail.put(&name, "x", Owner::default()));
-            drop(jail.root.write_template(&name, false, || Ok("y".into())));
+            drop(jail.root.write_template(&name, false, || Ok("y")));
             drop(jail.root.make_directory("dir/sub", Owner::default()));
             drop(jail.root.delete(&name));
             drop(jail.put("dir/file", "escaped", Owner::default()));
@@ -423,7 +423,7 @@ fn templates_are_files_in_one_directory() {
     templates.write("a.tpl", b"2").unwrap();
     templates.write("b.tpl", b"3").unwrap();
     assert_eq!(templates.list().unwrap(), ["a.tpl", "b.tpl"]);
-    assert_eq!(templates.source("b.tpl").unwrap(), "3");
+    assert_eq!(templates.source("b.tpl").unwrap(), b"3");
     let mode = fs::metadata(tree.join("templates/b.tpl")).unwrap().mode();
     assert_eq!(mode & 0o7777, 0o644);
     templates.delete("b.tpl").unwrap();

@@ -7,6 +7,7 @@
 pub(crate) mod clients;
 pub(crate) mod clock;
 pub(crate) mod commands;
+pub(crate) mod containers;
 pub(crate) mod daemon;
 pub(crate) mod events;
 pub(crate) mod http;
@@ -16,6 +17,7 @@ pub(crate) mod instances;
 pub(crate) mod invariants;
 pub(crate) mod multipart;
 pub(crate) mod packed;
+pub(crate) mod publishing;
 pub(crate) mod pulls;
 pub(crate) mod sources;
 pub(crate) mod strace;
