@@ -11,6 +11,7 @@ needed=(
     busybox=busybox-static
     curl=curl
     strace=strace
+    faketime=faketime
     systemd-socket-activate=systemd
     mksquashfs=squashfs-tools
     tar=tar

@@ -89,7 +89,8 @@ fn troubles(task: &Value) -> Vec<String> {
         let mut trouble = format!("\n{name}: {fingerprint} ({project}): {error}");
         if let Some(failures) = image["failures"].as_u64() {
             let again = seconds(text(image, "retry_at"));
-            trouble += &format!("\n  failed {failures} times; again at {again}");
+            let failed = format!("\n  failed {failures} times; again at {again}");
+            trouble.push_str(&failed);
         }
         trouble
     }));
@@ -130,8 +131,8 @@ pub(super) async fn run(paths: &Paths, task: &RunTask) -> anyhow::Result<()> {
     let ended = daemon
         .ask(Method::GET, &format!("/1.0/operations/{id}/wait"), None)
         .await?;
-    if !ended["metadata"].is_null() {
-        say(&serde_json::to_string_pretty(&ended["metadata"])?);
+    if let Some(told) = ended.get("metadata").filter(|told| !told.is_null()) {
+        say(&serde_json::to_string_pretty(told)?);
     }
     let (status, error) = (text(&ended, "status"), text(&ended, "err"));
     anyhow::ensure!(status == "Success", "{name}: {status}: {error}");

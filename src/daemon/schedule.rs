@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::{
     api::objects::Metadata,
-    error::Result,
     images::Images,
     instances::Instances,
     jobs::{Job, every, when_due},
@@ -47,7 +46,10 @@ pub(super) fn jobs(
             every(HOUR),
             move |operation| {
                 let forgotten = ended.forget_ended();
-                async move { count(&operation, "forgotten", forgotten) }
+                async move {
+                    count(&operation, "forgotten", forgotten);
+                    Ok(())
+                }
             },
         ),
         Job::new(
@@ -56,7 +58,10 @@ pub(super) fn jobs(
             every(HOUR),
             move |operation| {
                 let removed = tokens.end_expired_tokens();
-                async move { count(&operation, "removed", removed) }
+                async move {
+                    count(&operation, "removed", removed);
+                    Ok(())
+                }
             },
         ),
         Job::new(
@@ -77,7 +82,8 @@ pub(super) fn jobs(
                 let streams = streams.clone();
                 async move {
                     let removed = streams.remove_unused().await?;
-                    count(&operation, "removed", removed)
+                    count(&operation, "removed", removed);
+                    Ok(())
                 }
             },
         ),
@@ -120,7 +126,6 @@ pub(super) fn jobs(
 }
 
 /// Tells how many there were.
-fn count(operation: &Operation, what: &str, number: usize) -> Result<()> {
+fn count(operation: &Operation, what: &str, number: usize) {
     operation.set_metadata(Metadata::from_iter([(what.to_owned(), number.into())]));
-    Ok(())
 }

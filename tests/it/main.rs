@@ -16,6 +16,7 @@ mod aliases;
 mod at_once;
 mod auto_update;
 mod budget;
+mod cache;
 mod copies;
 mod cors;
 mod coverage;

@@ -38,7 +38,8 @@ const LOST: [&str; 6] = [
 struct Scene {
     pair: Pair,
     images: BTreeMap<String, Vec<u8>>,
-    done: [AtomicUsize; 7],
+    done: [AtomicUsize; 8],
+    instances: AtomicUsize,
     is_over: AtomicBool,
 }
 
@@ -51,8 +52,15 @@ impl Scene {
             images::container_of_size(&number.to_string(), size_bytes)
         });
         let images: BTreeMap<_, _> = packed.map(|it| (fingerprint(&[&it]), it)).collect();
-        for packed in images.values() {
-            pair.source.import_public(packed);
+        for (number, packed) in images.values().enumerate() {
+            let found = pair.source.import_public(packed);
+            if number % 2 == 0 {
+                // Cached, it is to go at once.
+                let mut image = pair.source.image(&found);
+                image["expires_at"] = json!("2001-01-01T00:00:00Z");
+                let path = format!("/1.0/images/{found}");
+                pair.source.put(&path, &image).is_done();
+            }
         }
         for (alias, found) in ALIASES.iter().zip(images.keys()) {
             pair.source.alias(alias, found);
@@ -62,6 +70,7 @@ impl Scene {
             pair,
             images,
             done: Default::default(),
+            instances: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
         }
     }
@@ -84,6 +93,7 @@ impl Scene {
             3 => self.end(&self.post(&format!("{path}/refresh?project={project}"), &json!({}))),
             4 => self.pull(project, alias),
             5 => self.move_alias(project, found, alias),
+            6 => self.instance(alias),
             _ => self.edit(&format!("{path}?project={project}"), random.below(2) == 0),
         }
         self.done[kind].fetch_add(1, Ordering::Relaxed);
@@ -148,6 +158,22 @@ impl Scene {
             self.target()
                 .patch(path, &json!({"public": public, "properties": {"x": "y"}})),
         );
+    }
+
+    /// Makes an instance from an image of the source, and an image from the instance.
+    fn instance(&self, alias: &str) {
+        let number = self.instances.fetch_add(1, Ordering::Relaxed);
+        let name = format!("c{number}");
+        let source = self.pair.from(&json!({"alias": alias}));
+        self.end(&self.post("/1.0/instances", &json!({"name": name, "source": source})));
+        let source = json!({"type": "instance", "name": name});
+        let body = json!({"source": source, "compression_algorithm": "none",
+            "properties": {"number": name}});
+        let published = self.post("/1.0/images", &body);
+        self.end(&published);
+        self.end(&fine(
+            self.target().delete(&format!("/1.0/instances/{name}")),
+        ));
     }
 
     /// Has the daemon look after the store every tenth of a second.

@@ -170,6 +170,12 @@ impl Lximaged {
         command
     }
 
+    /// Sets a variable of its environment from its next start on.
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) {
+        self.options.env.retain(|(known, _)| known != name);
+        self.options.env.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts it, without waiting for anything.
     pub(crate) fn spawn(&mut self) {
         let log = File::options()

@@ -5,6 +5,7 @@
 //! instead, to prove an expectation right on the original.
 
 pub(crate) mod clients;
+pub(crate) mod clock;
 pub(crate) mod commands;
 pub(crate) mod containers;
 pub(crate) mod daemon;
