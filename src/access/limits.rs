@@ -235,7 +235,8 @@ impl Population {
             };
             of.check(&instance.own_config, &instance.own_devices)?;
         }
-        for profile in &self.profiles {
+        let used = self.instances.iter().flat_map(|known| &known.profiles);
+        for profile in self.profiles.iter().chain(used) {
             let of = restrictions::Of {
                 project: &self.project,
                 label: "",

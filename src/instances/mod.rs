@@ -45,6 +45,7 @@ mod streams;
 mod templates;
 mod trees;
 mod unpack;
+mod upkeep;
 mod volatile;
 mod volumes;
 

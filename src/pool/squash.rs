@@ -8,15 +8,26 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
 };
 
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, Resource, Rlimit, prlimit},
+};
+use tokio_util::sync::CancellationToken;
 
+use super::watch::cancelled;
 use crate::{
     error::{Context, Error, Result},
     image::Squashfs,
 };
 
 /// How much of what a program says is kept.
-const MOST_SAID_BYTES: u64 = 4096;
+const MOST_SAID_BYTES: usize = 4096;
+
+/// How long it is waited for before anybody asks whether it is still wanted.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
 
 /// What sqfstar may take for its queues.
 const MEMORY: &str = "128M";
@@ -31,12 +42,20 @@ pub(crate) struct Squash {
     child: Child,
     input: Option<ChildStdin>,
     path: PathBuf,
+    limits: Limits,
+}
+
+/// What ends it before its time.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
     /// How long the file may get.
-    room: Option<u64>,
+    pub(crate) room: Option<u64>,
+    /// Whether anybody still wants it.
+    pub(crate) cancel: CancellationToken,
 }
 
 impl Squash {
-    /// Begins a squashfs in a new file in `directory`, of at most `room` bytes, dated `made_at`.
+    /// Begins a squashfs in a new file in `directory`, dated `made_at`.
     ///
     /// # Errors
     ///
@@ -44,8 +63,8 @@ impl Squash {
     pub(crate) fn begin(
         squashfs: &Squashfs,
         directory: &Path,
-        room: Option<u64>,
         made_at: u32,
+        limits: Limits,
     ) -> Result<Self> {
         let path = directory.join("squashfs");
         let made_at = made_at.to_string();
@@ -59,31 +78,27 @@ impl Squash {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 started => {
                     let started = started.context(format_args!("Failed to run {program}"))?;
-                    return Self::new(program, started, path, room);
+                    return Self::new(program, started, path, limits);
                 }
             }
         }
     }
 
-    fn new(
-        program: &'static str,
-        mut child: Child,
-        path: PathBuf,
-        room: Option<u64>,
-    ) -> Result<Self> {
+    fn new(program: &'static str, mut child: Child, path: PathBuf, limits: Limits) -> Result<Self> {
         let input = child.stdin.take();
         let squash = Self {
             program,
             child,
             input,
             path,
-            room,
+            limits,
         };
-        if let (Some(room), Some(pid)) = (room, Pid::from_child(&squash.child).into()) {
+        if squash.limits.room.is_some() {
             let limit = Rlimit {
-                current: Some(room),
-                maximum: Some(room),
+                current: squash.limits.room,
+                maximum: squash.limits.room,
             };
+            let pid = Pid::from_child(&squash.child);
             prlimit(Some(pid), Resource::Fsize, limit).map_err(io::Error::from)?;
         }
         Ok(squash)
@@ -102,15 +117,12 @@ impl Squash {
 
     /// Waits for the program's end.
     fn end(&mut self) -> Result<()> {
-        let mut said = Vec::new();
-        if let Some(stderr) = self.child.stderr.take() {
-            stderr.take(MOST_SAID_BYTES).read_to_end(&mut said)?;
-        }
+        let said = self.hear()?;
         let status = self.child.wait()?;
         if status.success() {
             return Ok(());
         }
-        if let Some(room) = self.room.filter(|_| is_too_large(status)) {
+        if let Some(room) = self.limits.room.filter(|_| is_too_large(status)) {
             let text = format!("reached more than {room} bytes, exceeding quota of {room}");
             return Err(Error::failed(text));
         }
@@ -118,6 +130,31 @@ impl Squash {
         let said = said.lines().find(|line| !line.trim().is_empty());
         let said = said.unwrap_or("ended before its time").trim().to_owned();
         Err(Error::failed(format!("{}: {said}", self.program)))
+    }
+
+    /// The beginning of what the program says until it ends.
+    fn hear(&mut self) -> Result<Vec<u8>> {
+        let mut said = Vec::new();
+        let Some(mut stderr) = self.child.stderr.take() else {
+            return Ok(said);
+        };
+        loop {
+            if self.limits.cancel.is_cancelled() {
+                return Err(cancelled());
+            }
+            let mut waiting = [PollFd::new(&stderr, PollFlags::IN)];
+            if poll(&mut waiting, Some(&PATIENCE)).map_err(io::Error::from)? == 0 {
+                continue;
+            }
+            let mut piece = [0; 1024];
+            let count = stderr.read(&mut piece)?;
+            if count == 0 {
+                return Ok(said);
+            }
+            if said.len() < MOST_SAID_BYTES {
+                said.extend_from_slice(piece.get(..count).unwrap_or_default());
+            }
+        }
     }
 }
 
@@ -213,7 +250,11 @@ mod tests {
     }
 
     fn make(directory: &Path, room: Option<u64>, input: &[u8]) -> Result<File> {
-        let mut squash = Squash::begin(&squashfs(), directory, room, 1_700_000_000)?;
+        let limits = Limits {
+            room,
+            cancel: CancellationToken::new(),
+        };
+        let mut squash = Squash::begin(&squashfs(), directory, 1_700_000_000, limits)?;
         squash.write_all(input)?;
         squash.finish()
     }

@@ -27,7 +27,7 @@ fn an_instance_has_what_its_image_and_its_maker_gave_it() {
     let config = instance["config"].as_object().unwrap();
     for (key, value) in [
         ("user.a", "b"),
-        ("image.os", "BusyBox"),
+        ("image.os", "Testix"),
         ("volatile.base_image", found.as_str()),
         ("volatile.apply_template", "create"),
         ("volatile.last_state.idmap", "[]"),
@@ -84,7 +84,7 @@ fn an_image_is_named_by_fingerprint_alias_or_properties() {
         ("c3", json!({"type": "image", "alias": "one/two"})),
         (
             "c4",
-            json!({"type": "image", "properties": {"os": "BusyBox"}}),
+            json!({"type": "image", "properties": {"os": "Testix"}}),
         ),
         (
             "c5",
@@ -219,7 +219,7 @@ fn legacy_paths_tell_types_apart() {
 #[test]
 fn creations_are_announced() {
     let daemon = Lximaged::start();
-    let mut events = crate::support::Events::listen(&daemon, "type=lifecycle");
+    let mut events = crate::support::Events::listen(&daemon, "?type=lifecycle");
     daemon.init_empty("c1");
     let event = events.action("instance-created");
     assert_eq!(event["metadata"]["source"], "/1.0/instances/c1");

@@ -22,7 +22,7 @@ use crate::{
         self, Pool, TreeName,
         idmap::IdMap,
         pack::{Root, Tree, pack},
-        squash::Squash,
+        squash::{Limits, Squash},
         watch::Watch,
     },
 };
@@ -75,7 +75,10 @@ impl Job {
         let mounted = self.pool.mount(&self.name)?;
         let warnings = leftovers::find(&mounted.root());
         let total_bytes = pool::measure(mounted.rootfs(), &self.cancel)?;
-        self.told.send_modify(|done| done.total_bytes = total_bytes);
+        self.told.send_if_modified(|done| {
+            done.total_bytes = total_bytes;
+            false
+        });
         let root = Root::Directory(mounted.rootfs());
         let finished = self.pack(draft, manifest, root, mounted.map())?;
         Ok((finished, warnings))
@@ -112,7 +115,7 @@ impl Job {
         };
         let pack_into = |sink: &mut (dyn Write + Send)| pack(&tree, map, sink, &watch);
         if let Compression::Squashfs(squashfs) = &self.compression {
-            return squash(draft, squashfs, manifest, pack_into);
+            return squash(draft, squashfs, (manifest, &self.cancel), pack_into);
         }
         let mut encoder = Encoder::new(&self.compression, &self.workers, draft)?;
         pack_into(&mut encoder)?;
@@ -124,11 +127,15 @@ impl Job {
 fn squash(
     mut draft: Draft,
     squashfs: &Squashfs,
-    manifest: &Manifest,
+    (manifest, cancel): (&Manifest, &CancellationToken),
     pack_into: impl FnOnce(&mut (dyn Write + Send)) -> Result<()>,
 ) -> Result<Finished> {
     let made_at = u32::try_from(manifest.metadata.creation_date).unwrap_or_default();
-    let mut squash = Squash::begin(squashfs, draft.directory(), draft.room(), made_at)?;
+    let limits = Limits {
+        room: draft.room(),
+        cancel: cancel.clone(),
+    };
+    let mut squash = Squash::begin(squashfs, draft.directory(), made_at, limits)?;
     pack_into(&mut squash)?;
     let mut file = squash.finish()?;
     io::copy(&mut file, &mut draft)?;

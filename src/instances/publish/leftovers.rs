@@ -4,10 +4,10 @@ use crate::pool::{Content, Root};
 
 /// Files that should be empty or absent, and what they are.
 const FILES: &[(&str, &str)] = &[
-    ("/etc/machine-id", "machine id"),
-    ("/var/lib/dbus/machine-id", "machine id"),
-    ("/var/lib/systemd/random-seed", "random seed"),
-    ("/root/.bash_history", "shell history"),
+    ("/etc/machine-id", "a machine id"),
+    ("/var/lib/dbus/machine-id", "a machine id"),
+    ("/var/lib/systemd/random-seed", "a random seed"),
+    ("/root/.bash_history", "a shell history"),
 ];
 
 /// What systemd takes for an empty machine id.
@@ -23,7 +23,7 @@ const MOST: usize = 10;
 pub(super) fn find(root: &Root) -> Vec<String> {
     let keys = names(root, "/etc/ssh").into_iter();
     let keys = keys.filter(|name| name.starts_with("ssh_host_") && name.ends_with("_key"));
-    let keys = keys.map(|name| ("SSH host key", format!("/etc/ssh/{name}")));
+    let keys = keys.map(|name| ("an SSH host key", format!("/etc/ssh/{name}")));
     let files = FILES.iter().filter(|(path, _)| has_content(root, path));
     let files = files.map(|(path, what)| (*what, (*path).to_owned()));
     let directories = DIRECTORIES.iter();
@@ -33,7 +33,7 @@ pub(super) fn find(root: &Root) -> Vec<String> {
         .chain(files)
         .chain(directories)
         .map(|(what, path)| {
-            format!("The image has a {what} ({path}): all instances made from it will share it")
+            format!("The image has {what} ({path}): all instances made from it will share it")
         })
         .collect()
 }

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Instance, Instances,
     progress::{Done, Progress},
+    query,
     status::Status,
 };
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
         requests::{ImagesPost, ImagesPostSource},
     },
     config::keys,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     image::{Architecture, Compression, Workers},
     images::Description,
     operations::{Operation, Spec},
@@ -173,7 +174,12 @@ impl Instances {
                 snapshot: None,
             });
         };
-        let (instance, row) = self.find_snapshot(project, name, snapshot).await?;
+        let found = self.find_snapshot(project, name, snapshot).await;
+        let (instance, row) = found.map_err(|error| match error.kind() {
+            // LXD: a snapshot is an instance here.
+            Kind::NotFound => query::not_found(),
+            _ => error,
+        })?;
         Ok(Found {
             instance,
             snapshot: Some(row.name),
@@ -225,7 +231,7 @@ impl Instances {
             None => self.tree(&found.instance).await?,
             Some(snapshot) => self.tree_at(&found.instance, snapshot).await?,
         };
-        let tasks = self.tasks.clone();
+        let (tasks, given_up) = (self.tasks.clone(), cancel.clone());
         let count = std::thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Job {
             pool,
@@ -236,7 +242,8 @@ impl Instances {
                 created_at: row.created_at.parse()?,
             },
             compression: self.compression(scope, wish)?,
-            workers: Workers::new(count, move |job| tasks.start_job(job)),
+            workers: Workers::new(count, move |job| tasks.start_job(job))
+                .until(move || given_up.is_cancelled()),
             cancel,
             told,
         })

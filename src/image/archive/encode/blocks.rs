@@ -152,6 +152,7 @@ impl<W: Write, C: Codec> Blocks<W, C> {
     }
 
     fn put(&mut self, packed: Option<io::Result<C::Packed>>) -> io::Result<()> {
+        self.workers.check()?;
         let packed = packed.unwrap_or_else(|| Err(io::Error::other("Compression interrupted")));
         C::put(&mut self.sum, &packed?, &mut self.output)
     }

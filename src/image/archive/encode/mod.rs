@@ -48,7 +48,7 @@ impl<W: Write> Encoder<W> {
             Compression::Bzip2(level) => Kind::Bzip2(bzip2::encoder(level, workers, output)),
             Compression::Zstd(level) => Kind::Zstd(zstd::encoder(level, workers, output)),
             Compression::Xz(preset) => Kind::Xz(xz::xz(preset, workers, output)?),
-            Compression::Lzma(preset) => Kind::Xz(xz::lzma(preset, output)?),
+            Compression::Lzma(preset) => Kind::Xz(xz::lzma(preset, workers, output)?),
         }))
     }
 

@@ -209,3 +209,20 @@ fn a_thread_that_dies_is_told() {
     let error = written.and_then(|()| encoder.finish().map(drop));
     assert_eq!(error.unwrap_err().to_string(), "Compression interrupted");
 }
+
+#[test]
+fn what_is_given_up_ends_soon() {
+    let input = noise(3_000_000);
+    for algorithm in ["xz -9", "gzip", "lzma -0"] {
+        let given_up = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let seen = std::sync::Arc::clone(&given_up);
+        let is_given_up = move || seen.load(std::sync::atomic::Ordering::Relaxed);
+        let workers = threads(2).until(is_given_up);
+        let compression = Compression::parse(algorithm).unwrap();
+        let mut encoder = Encoder::new(&compression, &workers, Vec::new()).unwrap();
+        encoder.write_all(&input).unwrap();
+        given_up.store(true, std::sync::atomic::Ordering::Relaxed);
+        let error = encoder.finish().map(drop).unwrap_err();
+        assert_eq!(error.to_string(), "Compression interrupted", "{algorithm}");
+    }
+}

@@ -16,6 +16,9 @@ const BLOCK_BYTES: (u64, u64) = (1024 * 1024, 64 * 1024 * 1024);
 /// How much compressed data is gathered before it goes out.
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// How long the threads are waited for before anybody asks whether the work was given up.
+const PATIENCE_MS: u32 = 100;
+
 /// What makes a preset extreme.
 const EXTREME: u32 = 1 << 31;
 
@@ -23,6 +26,7 @@ const EXTREME: u32 = 1 << 31;
 pub(super) struct Xz<W> {
     stream: Stream,
     buffer: Vec<u8>,
+    workers: Workers,
     output: W,
 }
 
@@ -34,18 +38,27 @@ pub(super) fn xz<W: Write>(preset: Preset, workers: &Workers, output: W) -> io::
     builder
         .preset(preset.flags())
         .block_size((2 * preset.dictionary_bytes()).clamp(least, most))
+        .timeout_ms(PATIENCE_MS)
         .check(Check::Crc64);
     let mut threads = u32::try_from(workers.count()).unwrap_or(1).clamp(1, 64);
     while threads > 1 && builder.threads(threads).memusage() > MOST_MEMORY {
         threads -= 1;
     }
-    Ok(Xz::new(builder.threads(threads).encoder()?, output))
+    Ok(Xz::new(
+        builder.threads(threads).encoder()?,
+        workers,
+        output,
+    ))
 }
 
 /// One stream, on this thread.
-pub(super) fn lzma<W: Write>(preset: Preset, output: W) -> io::Result<Xz<W>> {
+pub(super) fn lzma<W: Write>(preset: Preset, workers: &Workers, output: W) -> io::Result<Xz<W>> {
     let options = LzmaOptions::new_preset(preset.flags())?;
-    Ok(Xz::new(Stream::new_lzma_encoder(&options)?, output))
+    Ok(Xz::new(
+        Stream::new_lzma_encoder(&options)?,
+        workers,
+        output,
+    ))
 }
 
 impl Preset {
@@ -74,10 +87,11 @@ impl Preset {
 }
 
 impl<W: Write> Xz<W> {
-    fn new(stream: Stream, output: W) -> Self {
+    fn new(stream: Stream, workers: &Workers, output: W) -> Self {
         Self {
             stream,
             buffer: Vec::with_capacity(BUFFER_BYTES),
+            workers: workers.clone(),
             output,
         }
     }
@@ -96,6 +110,7 @@ impl<W: Write> Xz<W> {
     }
 
     fn empty_buffer(&mut self) -> io::Result<()> {
+        self.workers.check()?;
         self.output.write_all(&self.buffer)?;
         self.buffer.clear();
         Ok(())
