@@ -106,6 +106,9 @@ const KEPT: &str = "kept for clients that set it; no effect";
 /// Ours, hence not among LXD's `images.*`.
 pub(crate) const PUBLISH_PARALLEL: &str = "lximaged.publish_parallel";
 
+/// Ours too.
+pub(crate) const VIRTUAL_MACHINES: &str = "lximaged.virtual_machines";
+
 /// The table, by name.
 pub(crate) const KEYS: &[Key] = &[
     key(
@@ -271,6 +274,12 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Text(parallel),
         "1",
         "how many instances may be published at once, over all projects; the others wait",
+    ),
+    key(
+        VIRTUAL_MACHINES,
+        Kind::Bool,
+        "false",
+        "whether virtual machines are made, copied and published on a host that could not run them",
     ),
     key("maas.api.key", TEXT, "", KEPT),
     key("maas.api.url", TEXT, "", KEPT),

@@ -33,7 +33,7 @@ use crate::{
         tls::{self, Identity},
     },
     images::Images,
-    instances::{Instances, Pools, Profiles, Publishing},
+    instances::{Instances, Pools, Profiles},
     jobs::Jobs,
     operations::{Events, Operations},
     settings::{MoveListener, Settings},
@@ -119,7 +119,7 @@ async fn serve(options: Options) -> Result<()> {
         (tasks.clone(), operations.clone()),
         clock.clone(),
         paths.directory.clone(),
-        Publishing::new(settings.clone()),
+        settings.clone(),
     );
     instances.recover().await?;
     instances.resume().await?;

@@ -1,6 +1,6 @@
 //! `POST /1.0/instances`: what is asked for, and the operation that makes it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
     APPLY_TEMPLATE, Config, Instances, Profiles,
@@ -252,6 +252,8 @@ impl Instances {
     pub(super) async fn prepare(&self, scope: &Scope, draft: Draft) -> Result<super::Instance> {
         let mut session = self.db.read().await?;
         let now = self.clock.now().into();
+        self.check_support(draft.kind)
+            .context("Failed creating instance record")?;
         let drafted = draft.instance(&mut session, scope, now).await;
         let mut instance = drafted.context("Failed creating instance record")?;
         if instance.is_container() {
@@ -264,7 +266,28 @@ impl Instances {
         }
         Ok(instance)
     }
+
+    /// Whether an instance of this type may be made here.
+    // LXD: a host that cannot run virtual machines has none. Making and publishing them needs
+    // nothing of the host, so an administrator may allow that.
+    fn check_support(&self, kind: ImageType) -> Result<()> {
+        let allowed = keys::value(&self.settings.current(), keys::VIRTUAL_MACHINES) == "true";
+        if kind == ImageType::Container || allowed || Path::new(VSOCK).exists() {
+            return Ok(());
+        }
+        tracing::info!(
+            "virtual machines can be made here with {}",
+            keys::VIRTUAL_MACHINES
+        );
+        Err(Error::failed(
+            "Instance type \"virtual-machine\" is not supported on this server: \
+             vhost_vsock kernel module not loaded",
+        ))
+    }
 }
+
+/// What virtual machines are talked to through.
+const VSOCK: &str = "/dev/vhost-vsock";
 
 fn default_profile() -> Vec<String> {
     vec![Profiles::DEFAULT.to_owned()]

@@ -56,7 +56,6 @@ pub(crate) use locks::{Held, Locks, Shared};
 pub(crate) use networks::{find_network, networks};
 pub(crate) use pools::Pools;
 pub(crate) use profiles::Profiles;
-pub(crate) use publish::Publishing;
 pub(crate) use query::{collection, render_snapshot, url_of, with_project};
 pub(crate) use resources::resources;
 pub(crate) use status::Status;
@@ -73,6 +72,7 @@ pub(crate) type Snapshot = crate::db::snapshots::SnapshotRow;
 use std::path::PathBuf;
 
 use endings::Endings;
+use publish::Publishing;
 
 use crate::{
     api::{Timestamp, objects::Requestor},
@@ -81,6 +81,7 @@ use crate::{
     images::Images,
     operations::{Operations, happened},
     runtime::Runtime,
+    settings::Settings,
     tasks::Tasks,
 };
 
@@ -97,6 +98,7 @@ pub(crate) struct Instances {
     runtime: Runtime,
     endings: Endings,
     publishing: Publishing,
+    settings: Settings,
 }
 
 impl Instances {
@@ -107,7 +109,7 @@ impl Instances {
         (tasks, operations): (Tasks, Operations),
         clock: Clock,
         directory: PathBuf,
-        publishing: Publishing,
+        settings: Settings,
     ) -> Self {
         Self {
             runtime: Runtime::new(directory.join("lxc"), directory.join("logs"), tasks.clone()),
@@ -119,7 +121,8 @@ impl Instances {
             clock,
             locks: Locks::default(),
             endings: Endings::default(),
-            publishing,
+            publishing: Publishing::new(settings.clone()),
+            settings,
         }
     }
 

@@ -270,6 +270,7 @@ fn the_client_pushes_and_pulls_trees() {
 #[test]
 fn virtual_machines_have_no_files_without_an_agent() {
     let daemon = Lximaged::start();
+    daemon.allow_machines();
     daemon.succeeds(&daemon.post(
         "/1.0/instances",
         &json!({"name": "c1", "type": "virtual-machine", "source": {"type": "none"}}),

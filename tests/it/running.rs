@@ -352,6 +352,7 @@ fn a_virtual_machine_is_not_started() {
         return;
     }
     let daemon = Lximaged::start();
+    daemon.allow_machines();
     let body = json!({"name": "v", "type": "virtual-machine", "source": {"type": "none"}});
     daemon.succeeds(&daemon.post("/1.0/instances", &body));
     let failed = daemon.act("v", "start");

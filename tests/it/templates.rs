@@ -248,6 +248,7 @@ fn what_the_image_requires_is_asked_for_first() {
     set(&daemon, &json!({"/x": rule(&["start"], "none.tpl")}), &[]);
     // Neither keeps a container from getting as far as its templates.
     assert!(failure(&daemon, "c1").contains("Failed to apply the template of"));
+    daemon.allow_machines();
     let body = json!({"name": "v1", "type": "virtual-machine", "source": {"type": "none"},
         "config": {"image.requirements.secureboot": "false"}});
     let made = daemon.create(&body);
