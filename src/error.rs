@@ -125,8 +125,13 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl From<io::Error> for Error {
-    /// The client reads the plain reason ("No space left on device"), without the errno.
+    /// The client reads the plain reason ("No space left on device"), without the errno. An error
+    /// of ours that went through a writer or a reader comes out as it was.
     fn from(error: io::Error) -> Self {
+        let error = match error.downcast::<Self>() {
+            Ok(ours) => return ours,
+            Err(error) => error,
+        };
         let text = error.to_string();
         let reason = text
             .split(" (os error")
@@ -159,5 +164,11 @@ mod tests {
         assert_eq!(error.message(), "write image: No space left on device");
         assert_eq!(error.kind(), Kind::Failed);
         assert!(error.cause().is_some());
+    }
+
+    #[test]
+    fn an_error_of_ours_comes_through_a_writer_as_it_was() {
+        let error = Error::from(io::Error::other(Error::not_found("gone")));
+        assert_eq!((error.kind(), error.message()), (Kind::NotFound, "gone"));
     }
 }

@@ -135,7 +135,10 @@ fn a_daemon_that_is_killed_leaves_nothing() {
 
 #[test]
 fn metadata_that_no_import_would_take_is_refused() {
-    let daemon = with_instance();
+    let options = Options::default().expect_error("Cannot read non-regular file");
+    let daemon = options.start();
+    let found = daemon.import(&images::container("a"));
+    daemon.init("c1", &found);
     let file = daemon
         .dir()
         .join("storage-pools/default/containers/c1/metadata.yaml");

@@ -66,8 +66,10 @@ fn a_stranger_is_turned_away_from_every_route_that_is_not_open() {
     let anonymous = Lximaged::anonymous(daemon.listen());
     for (method, _, path, _) in routes.iter().filter(|route| route.3 != "anyone") {
         let answer = anonymous.send(&Request::new(method, path).json(&json!({})));
+        // The answer to a HEAD has no body.
+        let is_silent = *method == "HEAD" && answer.body.is_empty();
         let turned_away =
-            (answer.status, answer.json["error"].as_str()) == (403, Some("not authorized"));
+            answer.status == 403 && (is_silent || answer.json["error"] == "not authorized");
         assert!(
             turned_away,
             "{method} {path}: {} {}",

@@ -100,17 +100,20 @@ impl Metadata {
                 return Err(Error::failed(text));
             }
         }
-        let templates = raw.templates.map(|templates| {
-            let templates = templates.into_iter();
-            let templates = templates.map(|(path, template)| (path, template.unwrap_or_default()));
-            templates.collect()
+        let templates = raw.templates.unwrap_or_default().into_iter();
+        let templates = templates.map(|(path, template)| {
+            let mut template = template.unwrap_or_default();
+            // Whoever reads checked metadata need not tell nothing from empty.
+            template.when.get_or_insert_default();
+            template.properties.get_or_insert_default();
+            (path, template)
         });
         Ok(Self {
             architecture,
             creation_date: raw.creation_date,
             expiry_date: raw.expiry_date,
             properties: raw.properties.unwrap_or_default(),
-            templates: templates.unwrap_or_default(),
+            templates: templates.collect(),
         })
     }
 }
