@@ -7,8 +7,11 @@ cd "$(dirname "$0")/.."
 needed=(
     cc=gcc
     lxc=lxd-client
+    lxc-start=lxc
+    busybox=busybox-static
     curl=curl
     strace=strace
+    faketime=faketime
     systemd-socket-activate=systemd
     mksquashfs=squashfs-tools
     tar=tar

@@ -120,6 +120,10 @@ pub(crate) fn validate(config: &Config) -> Result<()> {
         }
         check(value).map_err(|reason| Error::bad_request(format!("{text} value: {reason}")))?;
     }
+    if feature(config, "restricted") && !feature(config, "features.profiles") {
+        let text = "Projects without their own profiles cannot be restricted";
+        return Err(Error::bad_request(text));
+    }
     Ok(())
 }
 
@@ -233,6 +237,7 @@ mod tests {
             ("user.", "x"),
             ("limits.disk", ""),
             ("restricted", "yes"),
+            ("features.profiles", "true"),
         ]))
         .unwrap();
     }

@@ -45,6 +45,7 @@ mod streams;
 mod templates;
 mod trees;
 mod unpack;
+mod upkeep;
 mod volatile;
 mod volumes;
 
@@ -55,7 +56,6 @@ pub(crate) use locks::{Held, Locks, Shared};
 pub(crate) use networks::{find_network, networks};
 pub(crate) use pools::Pools;
 pub(crate) use profiles::Profiles;
-pub(crate) use publish::Publishing;
 pub(crate) use query::{collection, render_snapshot, url_of, with_project};
 pub(crate) use resources::resources;
 pub(crate) use status::Status;
@@ -72,6 +72,7 @@ pub(crate) type Snapshot = crate::db::snapshots::SnapshotRow;
 use std::path::PathBuf;
 
 use endings::Endings;
+use publish::Publishing;
 
 use crate::{
     api::{Timestamp, objects::Requestor},
@@ -80,6 +81,7 @@ use crate::{
     images::Images,
     operations::{Operations, happened},
     runtime::Runtime,
+    settings::Settings,
     tasks::Tasks,
 };
 
@@ -96,6 +98,7 @@ pub(crate) struct Instances {
     runtime: Runtime,
     endings: Endings,
     publishing: Publishing,
+    settings: Settings,
 }
 
 impl Instances {
@@ -106,7 +109,7 @@ impl Instances {
         (tasks, operations): (Tasks, Operations),
         clock: Clock,
         directory: PathBuf,
-        publishing: Publishing,
+        settings: Settings,
     ) -> Self {
         Self {
             runtime: Runtime::new(directory.join("lxc"), directory.join("logs"), tasks.clone()),
@@ -118,11 +121,12 @@ impl Instances {
             clock,
             locks: Locks::default(),
             endings: Endings::default(),
-            publishing,
+            publishing: Publishing::new(settings.clone()),
+            settings,
         }
     }
 
-    /// Waits until nobody else works with an instance. `action` is what others are told.
+    /// Waits until nobody else works with an instance. `action` is what the log says of it.
     async fn hold(&self, instance: &Instance, action: &'static str) -> Held {
         let (project, name) = (instance.project(), instance.name());
         self.locks.hold(project, name, action).await

@@ -205,11 +205,17 @@ impl Pools {
     /// Removes a pool's own directory if nothing is in it; what is in it is somebody's.
     fn forget_directory(&self, row: &PoolRow) {
         let own = self.directory.join(&row.name);
-        let is_own = row
-            .config
-            .get("source")
-            .is_some_and(|source| Path::new(source) == own);
-        if is_own && let Err(error) = std::fs::remove_dir(&own) {
+        let source = row.config.get("source").map(PathBuf::from);
+        let source = source.unwrap_or_default();
+        // Images may be unpacked there still.
+        let dismantled = tokio::task::block_in_place(|| {
+            crate::pool::Pool::open(&self.directory, &source)?.dismantle()?;
+            if source == own {
+                std::fs::remove_dir(&own)?;
+            }
+            Ok::<_, Error>(())
+        });
+        if let Err(error) = dismantled {
             tracing::info!(%error, pool.name = %row.name, "the pool's directory stays");
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     },
     config::{self, expiry, pattern},
     db::{
-        self, Db, Session, Transaction,
+        self, Db, Transaction,
         snapshots::{self, SnapshotRow},
     },
     error::{Context, Error, Kind, Result},
@@ -41,7 +41,7 @@ impl Instances {
         let spec = Spec {
             description: "Snapshotting instance",
             requestor: Some(requestor),
-            ..self.spec_of(instance)
+            ..Self::spec_of(instance)
         };
         let (this, instance, is_stateful) = (self.clone(), instance.clone(), body.stateful);
         Ok(self.operations.task(spec, move |_| async move {
@@ -152,7 +152,7 @@ impl Instances {
             description: "Updating snapshot",
             resources: Some(query::resources_named(instance, &snapshot.name)),
             requestor: Some(requestor),
-            ..self.spec_of(instance)
+            ..Self::spec_of(instance)
         };
         let (this, mut row) = (self.clone(), snapshot.clone());
         self.operations.task(spec, move |_| async move {
@@ -191,7 +191,7 @@ impl Instances {
         let spec = Spec {
             description: "Renaming snapshot",
             requestor: Some(requestor),
-            ..self.spec_of(instance)
+            ..Self::spec_of(instance)
         };
         let (this, instance, old) = (self.clone(), instance.clone(), snapshot.name.clone());
         Ok(self.operations.task(spec, move |_| async move {
@@ -240,7 +240,7 @@ impl Instances {
             description: "Deleting snapshot",
             resources: Some(query::resources_named(instance, &full)),
             requestor: Some(requestor),
-            ..self.spec_of(instance)
+            ..Self::spec_of(instance)
         };
         let (this, instance, name) = (self.clone(), instance.clone(), snapshot.name.clone());
         self.operations.task(spec, move |_| async move {
@@ -272,18 +272,4 @@ fn taken(error: Error) -> Error {
 fn no_memory() -> Error {
     let text = "Unable to create a stateful snapshot. The instance isn't running";
     Error::new(Kind::Failed, text)
-}
-
-/// The snapshots that are out of date at `now`, with their instances' projects and names.
-pub(super) async fn expired(
-    session: &mut Session,
-    now: Timestamp,
-) -> Result<Vec<(db::InstanceId, String)>> {
-    let all = snapshots::list_everywhere(session).await?;
-    let is_over = |row: &&SnapshotRow| {
-        let when: Timestamp = row.expires_at.parse().unwrap_or_default();
-        !when.is_zero() && when.as_unix() > 0 && when < now
-    };
-    let rows = all.values().flatten().filter(is_over);
-    Ok(rows.map(|row| (row.instance, row.name.clone())).collect())
 }

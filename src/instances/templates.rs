@@ -16,6 +16,9 @@ use crate::{
 /// The most rules that are looked at.
 const MAX_RULES: usize = 256;
 
+/// How much of a path an error repeats.
+const SHOWN_CHARACTERS: usize = 200;
+
 impl Instances {
     /// Applies the templates of a container that is about to start.
     ///
@@ -108,5 +111,13 @@ fn write(pool: &Pool, tree: &TreeName, rule: Template, mut case: Case) -> Result
         case.properties = rule.properties.unwrap_or_default();
         root.write_template(&path, rule.create_only, || template::render(&case))
     });
-    written.context(format_args!("Failed to apply the template of {path:?}"))
+    written.context(format_args!(
+        "Failed to apply the template of {:?}",
+        shown(&path)
+    ))
+}
+
+/// As much of a path as an error repeats.
+fn shown(path: &str) -> String {
+    path.chars().take(SHOWN_CHARACTERS).collect()
 }

@@ -43,6 +43,12 @@ impl Mounted {
         self.0.map
     }
 
+    /// Any directory.
+    #[cfg(test)]
+    pub(super) fn directory(root: OwnedFd, map: IdMap) -> Self {
+        Self(Arc::new(Live { root, map }))
+    }
+
     /// Its files, as whoever is inside sees them.
     pub(crate) fn root(&self) -> Root {
         Root::of(self.clone())

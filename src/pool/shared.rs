@@ -12,6 +12,7 @@ use super::{
     name::Kind,
     record::{RECORD, Record},
     staging, usage,
+    writeback::WriteBack,
 };
 use crate::error::{Context, Error, Result};
 
@@ -62,13 +63,14 @@ impl Pool {
         }
         let staged = self.stage()?;
         let tree = staged.directory("tree")?;
+        let written = WriteBack::begin(&tree)?;
         unpack(staging::open(&tree)?.as_fd())?;
         let record = Record {
             map: key.map,
             shared: Some(key.clone()),
         };
         record.write(&tree)?;
-        disk::sync_file_system(&tree)?;
+        written.finish(&tree)?;
         disk::private_directory(&self.path(super::SHARED))?;
         disk::move_to(&tree, &self.path(key.path()))?;
         Ok(held)
@@ -108,6 +110,22 @@ impl Pool {
             }
         }
         Ok(removed)
+    }
+
+    /// Takes the pool's own directories away, as far as there is nothing in them: the pool goes.
+    pub(crate) fn dismantle(&self) -> Result<()> {
+        self.remove_unused_shared(&|_| false)?;
+        let trees = Kind::ALL.map(|kind| [kind.directory(), kind.snapshots()]);
+        let own = [super::SHARED, super::STAGING, super::PENDING];
+        for name in trees.as_flattened().iter().chain(&own) {
+            match std::fs::remove_dir(self.path(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::info!(%error, name, "a directory of a pool stays");
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Looks for users while nobody can become one.

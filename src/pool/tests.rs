@@ -97,9 +97,9 @@ fn key(map: IdMap) -> SharedKey {
 /// What an unpacker would do.
 fn unpack(target: BorrowedFd<'_>) -> Result<()> {
     let make = |path| rustix::fs::mkdirat(target, path, Mode::from_raw_mode(0o755)).unwrap();
-    ["templates", "rootfs", "rootfs/etc", "rootfs/old"]
-        .into_iter()
-        .for_each(make);
+    for path in ["templates", "rootfs", "rootfs/etc", "rootfs/old"] {
+        make(path);
+    }
     write_at(target, "metadata.yaml", "architecture: x86_64\n");
     write_at(target, "templates/a.tpl", "a");
     write_at(target, "rootfs/etc/hostname", "image\n");
@@ -360,6 +360,20 @@ fn shared_trees_stay_as_long_as_anything_lies_on_them() {
     assert_eq!(remove(), [key(shifted())]);
     assert_eq!(trial.entries("images"), [""; 0]);
     trial.nothing_is_left_over();
+}
+
+#[test]
+fn a_pool_that_goes_leaves_only_what_is_not_its_own() {
+    let trial = Trial::new();
+    let c1 = trial.container("c1");
+    trial.pool.removal(&c1).unwrap().finish().unwrap();
+    trial.pool.dismantle().unwrap();
+    assert_eq!(trial.entries("."), [""; 0]);
+    trial.container("c1");
+    fs::write(trial.path("containers/mine"), "").unwrap();
+    trial.pool.dismantle().unwrap();
+    assert_eq!(trial.entries("containers"), ["c1", "mine"]);
+    assert_eq!(trial.entries("images").len(), 1);
 }
 
 #[test]

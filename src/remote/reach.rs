@@ -50,7 +50,8 @@ impl Reach {
         let Some(Host::Domain(name)) = url.host() else {
             return Ok(());
         };
-        if *self == Self::Anywhere {
+        // A listed one may be where it likes, also where only a proxy finds it.
+        if self.lists(name) {
             return Ok(());
         }
         let found = self.look_up(name).await;
@@ -77,6 +78,14 @@ impl Reach {
         Err(refusal())
     }
 
+    /// Whether a name is good whatever its addresses are.
+    fn lists(&self, name: &str) -> bool {
+        match self {
+            Self::Anywhere => true,
+            Self::Public(also) => also.contains(&name.trim_end_matches('.').to_ascii_lowercase()),
+        }
+    }
+
     /// The addresses of a name that may be connected to.
     async fn look_up(&self, name: &str) -> Result<Vec<SocketAddr>, Refused> {
         let found = tokio::net::lookup_host((name, 0)).await.map_err(|error| {
@@ -87,12 +96,8 @@ impl Reach {
                 Self::Public(_) => Refused::NotAllowed,
             }
         })?;
-        let Self::Public(also) = self else {
-            return Ok(found.collect());
-        };
-        let is_listed = also.contains(&name.trim_end_matches('.').to_ascii_lowercase());
         let allowed: Vec<_> = found
-            .filter(|address| is_listed || is_public(address.ip()))
+            .filter(|address| self.lists(name) || is_public(address.ip()))
             .collect();
         if allowed.is_empty() {
             return Err(Refused::NotAllowed);

@@ -26,8 +26,8 @@ pub(super) enum Step {
     Text(Vec<u8>),
     /// Writes a value.
     Show(Expression),
-    /// Asks whether a value is true.
-    Test(Expression),
+    /// Asks which of these is the first that is true.
+    Choose(Vec<Expression>),
     /// Asks whether two values are equal, or are not.
     Compare(Box<(Expression, Expression)>, bool),
     /// Asks whether one of these changed since the last time.
@@ -163,18 +163,19 @@ impl Program {
         }
     }
 
+    /// One question and a row of simple `if`s: Tera nests every `elif` in the one before it, and
+    /// its own stack ends before a template's does.
     fn condition(&mut self, source: &mut String, conditions: Vec<Expression>, bodies: Vec<Body>) {
-        let mut bodies = bodies.into_iter();
-        let mut word = "if";
-        for condition in conditions {
-            let number = self.step(Step::Test(condition));
-            put(source, &format!("{{% {word} test(n={number}) %}}"));
-            self.body(source, bodies.next().unwrap_or_default());
-            word = "elif";
+        let number = self.step(Step::Choose(conditions));
+        put(
+            source,
+            &format!("{{% set c{number} = choose(n={number}) %}}"),
+        );
+        for (at, body) in bodies.into_iter().enumerate() {
+            put(source, &format!("{{% if c{number} == {at} %}}"));
+            self.body(source, body);
+            source.push_str("{% endif %}");
         }
-        source.push_str("{% else %}");
-        self.body(source, bodies.next().unwrap_or_default());
-        source.push_str("{% endif %}");
     }
 
     fn choice(&mut self, source: &mut String, test: &str, step: Step, bodies: (Body, Body)) {

@@ -5,12 +5,12 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Client, Events, Lximaged, Options, Request, beyond_lxd, fingerprint,
+    Events, Lximaged, Options, Request, beyond_lxd, fingerprint,
     image_api::{fingerprint_of, refusal},
     images,
     multipart::Multipart,
     pulls::{Pair, certificate},
-    trust::{project, trust},
+    trust::{NOT_ALLOWED, project, restricted},
 };
 
 #[test]
@@ -482,24 +482,13 @@ fn bodies_that_are_no_requests_are_told_so() {
     answer.is_error(500, "Get \"/1.0\": unsupported protocol scheme \"\"");
 }
 
-/// Somebody who may use one project, at a daemon that listens.
-fn restricted(daemon: &Lximaged) -> Client {
-    let address = daemon.listen();
-    project(daemon, "own");
-    let identity = std::sync::Arc::new(crate::support::stream::Identity::new());
-    trust(daemon, &identity, Some(&["own"]));
-    Client::with(address, &identity)
-}
-
-const NOT_ALLOWED: &str = "This project may not use that image server";
-
 #[test]
 fn a_restricted_client_reaches_no_inner_addresses_by_any_door() {
     if !beyond_lxd("it connects anywhere for anybody") {
         return;
     }
     let daemon = Lximaged::start();
-    let client = restricted(&daemon);
+    let client = restricted(&daemon, "");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -551,7 +540,7 @@ fn an_administrator_opens_a_server_to_a_project() {
         return;
     }
     let pair = Pair::with(Options::default().expect_error("failed to update the image"));
-    let client = restricted(&pair.target);
+    let client = restricted(&pair.target, "");
     let found = pair.source.import_public(&images::container("a"));
     pair.source.alias("a", &found);
     let body = json!({"source": pair.from(&json!({"alias": "a"})), "auto_update": true});
@@ -585,7 +574,7 @@ fn a_fingerprint_alone_opens_no_image_of_another_project() {
     }
     // The server has the image, but is not known for it: its bytes have to come from there.
     let pair = Pair::start();
-    let client = restricted(&pair.target);
+    let client = restricted(&pair.target, "");
     let config = json!({"config": {"restricted.images.servers": pair.address.to_string()}});
     pair.target.patch("/1.0/projects/own", &config).is_done();
     let packed = images::container("secret");

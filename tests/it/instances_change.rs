@@ -261,3 +261,15 @@ fn what_instances_use_stays() {
         found
     );
 }
+
+#[test]
+fn what_all_are_to_do_means_those_to_whom_it_means_anything() {
+    let daemon = Lximaged::start();
+    daemon.init_empty("c1");
+    let put = |action: &str| daemon.put("/1.0/instances", &json!({"state": {"action": action}}));
+    put("alien").is_error(400, "Unknown action: 'alien'");
+    let answer = put("stop");
+    assert_eq!(answer.operation()["description"], "Stopping instance");
+    assert_eq!(answer.operation()["resources"]["instances"], json!([]));
+    daemon.succeeds(&answer);
+}

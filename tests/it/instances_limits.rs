@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::support::Lximaged;
 
-/// A daemon with a project `p` of this configuration that shares the profiles of `default`.
+/// A daemon with a project `p` of this configuration, whose default profile has a root disk.
 fn with_project(config: &[(&str, &str)]) -> Lximaged {
     let daemon = Lximaged::start();
-    let mut settings = json!({"features.profiles": "false"});
+    let mut settings = json!({});
     for (key, value) in config {
         settings[*key] = json!(value);
     }
@@ -15,7 +15,14 @@ fn with_project(config: &[(&str, &str)]) -> Lximaged {
     daemon
         .post("/1.0/projects", &project)
         .is_created("/1.0/projects/p");
+    daemon.put(PROFILE, &json!({"devices": root()})).is_done();
     daemon
+}
+
+const PROFILE: &str = "/1.0/profiles/default?project=p";
+
+fn root() -> Value {
+    json!({"root": {"type": "disk", "path": "/", "pool": "default"}})
 }
 
 fn post(daemon: &Lximaged, name: &str, config: &Value, devices: &Value) -> crate::support::Answer {
@@ -143,11 +150,21 @@ fn a_restricted_project_keeps_its_instances_from_the_host() {
             .text()
             .contains("Failed checking if instance update allowed")
     );
-    // Nor does a profile that it shares help.
-    let answer = daemon.patch("/1.0/profiles/default", &json!({"config": privileged}));
-    assert_eq!(answer.status, 500);
-    assert_eq!(
-        daemon.get("/1.0/profiles/default").metadata()["config"],
-        json!({})
-    );
+    // Nor does a profile help.
+    let text = "Failed checking if profile update allowed: Invalid value \"true\" for config \
+                \"security.privileged\" on  \"default\" of project \"p\": \
+                Privileged containers are forbidden";
+    let body = json!({"config": privileged, "devices": root()});
+    daemon.put(PROFILE, &body).is_error(500, text);
+    assert_eq!(daemon.get(PROFILE).metadata()["config"], json!({}));
+}
+
+#[test]
+fn a_project_that_shares_profiles_cannot_be_restricted() {
+    let daemon = Lximaged::start();
+    let shares = json!({"features.profiles": "false", "restricted": "true"});
+    let text = "Projects without their own profiles cannot be restricted";
+    daemon
+        .post("/1.0/projects", &json!({"name": "p", "config": shares}))
+        .is_error(400, text);
 }

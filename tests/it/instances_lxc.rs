@@ -52,6 +52,6 @@ fn the_client_copies_moves_and_snapshots_instances() {
     daemon.lxc(&["storage", "create", "second", "dir"]);
     daemon.lxc(&["move", "c2", "c5", "-s", "second"]);
     let listed = daemon.lxc(&["list", "-f", "csv", "-c", "n", "--all-projects"]);
-    assert_eq!(listed, "default,c1\ndefault,c5\np,c2\np,c4\n");
+    assert_eq!(listed, "c1\nc2\nc4\nc5\n");
     daemon.check();
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{Lximaged, Request, images};
+use crate::support::{Lximaged, PATIENCE, Request, images, soon};
 
 const C1: &str = "/1.0/instances/c1";
 const SNAPSHOTS: &str = "/1.0/instances/c1/snapshots";
@@ -25,7 +25,7 @@ fn snapshot(daemon: &Lximaged, name: &str) {
 #[test]
 fn a_snapshot_is_made_read_and_deleted() {
     let daemon = with_instance();
-    let mut events = crate::support::Events::listen(&daemon, "type=lifecycle");
+    let mut events = crate::support::Events::listen(&daemon, "?type=lifecycle");
     let answer = daemon.post(SNAPSHOTS, &json!({"name": "s1"}));
     assert_eq!(answer.operation()["description"], "Snapshotting instance");
     let about = json!({"containers": ["/1.0/containers/c1"], "instances": [C1]});
@@ -128,7 +128,7 @@ fn bad_names_and_names_that_are_taken_are_refused() {
 fn a_snapshot_is_renamed() {
     let daemon = with_instance();
     snapshot(&daemon, "s1");
-    let mut events = crate::support::Events::listen(&daemon, "type=lifecycle");
+    let mut events = crate::support::Events::listen(&daemon, "?type=lifecycle");
     let answer = daemon.post("/1.0/instances/c1/snapshots/s1", &json!({"name": "s9"}));
     assert_eq!(answer.operation()["description"], "Renaming snapshot");
     daemon.succeeds(&answer);
@@ -203,11 +203,32 @@ fn snapshots_go_with_their_instance() {
     let daemon = with_instance();
     snapshot(&daemon, "s1");
     snapshot(&daemon, "s2");
-    let mut events = crate::support::Events::listen(&daemon, "type=lifecycle");
+    let mut events = crate::support::Events::listen(&daemon, "?type=lifecycle");
     daemon.succeeds(&daemon.delete(C1));
     let seen = events.action("instance-deleted");
     assert_eq!(seen["metadata"]["source"], C1);
     let deleted = |event: &&Value| event["metadata"]["action"] == "instance-snapshot-deleted";
     assert_eq!(events.seen().iter().filter(deleted).count(), 2);
     daemon.check();
+}
+
+#[test]
+fn a_snapshot_whose_time_is_over_goes() {
+    let mut daemon = with_instance();
+    for (name, end) in [
+        ("over", "2020-01-01T00:00:00Z"),
+        ("never", NEVER),
+        ("epoch", "1970-01-01T00:00:00Z"),
+        ("later", "2100-01-01T00:00:00Z"),
+    ] {
+        let body = json!({"name": name, "expires_at": end});
+        daemon.succeeds(&daemon.post(SNAPSHOTS, &body));
+    }
+    daemon.restart();
+    let gone = soon(PATIENCE, || {
+        daemon.get("/1.0/instances/c1/snapshots/over").status == 404
+    });
+    assert!(gone);
+    let left = daemon.get(SNAPSHOTS).metadata().as_array().unwrap().len();
+    assert_eq!(left, 3);
 }

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use crate::support::{
     Lximaged, Options, against_lxd, beyond_lxd,
     image_api::{fingerprint_of, refusal},
+    trust::{NOT_ALLOWED, restricted},
     upstream::{
-        Proxy, Upstream, authority,
+        Act, Page, Proxy, Upstream, authority,
         offers::{Offer, Protocol},
+        streams::INDEX,
     },
 };
 
@@ -166,4 +168,44 @@ fn the_environments_proxy_serves_until_there_is_another() {
         assert_eq!(first.asked().len(), before);
     }
     assert!(!second.asked().is_empty());
+}
+
+#[test]
+fn a_proxy_leads_a_restricted_client_to_no_inner_addresses_but_to_listed_servers() {
+    if !beyond_lxd("it goes anywhere for anybody") {
+        return;
+    }
+    let hidden = hidden();
+    let proxy = Proxy::to(hidden.address());
+    let daemon = daemon(Options::default());
+    let client = restricted(&daemon, HOST);
+    set(&daemon, "core.proxy_https", &proxy.url());
+    set(&daemon, "core.proxy_http", &proxy.url());
+    let offer = offer(Protocol::Streams, &hidden, "a");
+    let ask = |target: &str| {
+        let body = offer.source.to_string();
+        let body = body.replace(&format!("https://{HOST}"), target);
+        let source: Value = body.parse().unwrap();
+        client.post("/1.0/images?project=own", &json!({ "source": source }))
+    };
+    let inner = [
+        "10.0.0.1",
+        "[fd00::1]",
+        "169.254.169.254",
+        "unknown.example.org",
+    ];
+    for host in inner {
+        ask(&format!("https://{host}")).is_error(403, NOT_ALLOWED);
+    }
+    assert!(proxy.asked().is_empty());
+    for host in inner {
+        let redirect = Page::redirect(&format!("https://{host}/x"));
+        hidden.act_times(INDEX, Act::Say(redirect), 1);
+        let said = refusal(&client.finished(&ask(&format!("https://{HOST}"))));
+        assert!(said.ends_with(NOT_ALLOWED), "{said}");
+    }
+    let asked = client.finished(&ask(&format!("https://{HOST}")));
+    assert_eq!(fingerprint_of(&asked), offer.fingerprint);
+    let connect = format!("CONNECT {HOST}:443 HTTP/1.1");
+    assert!(proxy.asked().iter().all(|line| *line == connect));
 }

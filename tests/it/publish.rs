@@ -270,6 +270,7 @@ fn an_image_made_here_is_as_good_elsewhere() {
 #[test]
 fn a_virtual_machine_is_published_with_its_disk() {
     let daemon = Lximaged::start();
+    daemon.allow_machines();
     let found = daemon.import(&images::virtual_machine("vm"));
     let source = json!({"type": "image", "fingerprint": found});
     let body = json!({"name": "v1", "type": "virtual-machine", "source": source});

@@ -1,18 +1,14 @@
 //! Images behind URLs: the exchange of headers, what is refused, and whom.
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
-};
+use std::net::{SocketAddr, TcpListener};
 
 use serde_json::{Value, json};
 
 use crate::support::{
-    Client, Lximaged, Options, beyond_lxd, fingerprint,
+    Lximaged, Options, beyond_lxd, fingerprint,
     image_api::{fingerprint_of, refusal},
     images,
-    stream::Identity,
-    trust::{project, trust},
+    trust::{NOT_ALLOWED, restricted},
     upstream::{
         Act, Page, Site, Upstream, authority,
         offers::{Offer, PROTOCOLS, Protocol},
@@ -222,19 +218,6 @@ fn http_will_do_for_an_administrator_since_the_hash_decides() {
         }
     }
 }
-
-/// Somebody who may use the project `own`, to whom these servers are open.
-fn restricted(daemon: &Lximaged, servers: &str) -> Client {
-    let address = daemon.listen();
-    project(daemon, "own");
-    let config = json!({"config": {"restricted.images.servers": servers}});
-    daemon.patch("/1.0/projects/own", &config).is_done();
-    let identity = Arc::new(Identity::new());
-    trust(daemon, &identity, Some(&["own"]));
-    Client::with(address, &identity)
-}
-
-const NOT_ALLOWED: &str = "This project may not use that image server";
 
 /// Addresses of machines, their networks, and nobody, in many spellings.
 const INNER: &[&str] = &[

@@ -2,9 +2,8 @@
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd},
     path::Path,
-    sync::Arc,
 };
 
 use rustix::{
@@ -22,17 +21,10 @@ const PATIENCE: u32 = 1000;
 
 /// The files below a root directory, as whoever is inside sees them: absolute links and `..` end
 /// inside, ids are the container's. Cheap to clone.
+// LXD: of a running container also what is mounted inside. What its root mounts there (a file
+// system in a process of its own, for one) is nothing that the host should wait for.
 #[derive(Debug, Clone)]
-pub(crate) struct Root {
-    directory: Directory,
-    map: IdMap,
-}
-
-#[derive(Debug, Clone)]
-enum Directory {
-    Mounted(Mounted),
-    Other(Arc<OwnedFd>),
-}
+pub(crate) struct Root(Mounted);
 
 /// Which way a name may lead.
 #[derive(Debug, Clone, Copy)]
@@ -46,45 +38,12 @@ pub(super) enum Walk {
 impl Root {
     /// The files of a mounted root file system.
     pub(in crate::pool) fn of(mounted: Mounted) -> Self {
-        Self {
-            map: mounted.map(),
-            directory: Directory::Mounted(mounted),
-        }
-    }
-
-    /// The files that a container's process sees, with what is mounted there.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such process any more.
-    pub(crate) fn of_process(pid: i32, map: IdMap) -> io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(format!("/proc/{pid}/root"), flags, Mode::empty())?;
-        Ok(Self {
-            directory: Directory::Other(Arc::new(root)),
-            map,
-        })
-    }
-
-    /// The files below any directory.
-    #[cfg(test)]
-    pub(in crate::pool) fn below(directory: OwnedFd, map: IdMap) -> Self {
-        Self {
-            directory: Directory::Other(Arc::new(directory)),
-            map,
-        }
+        Self(mounted)
     }
 
     /// Whom its files belong to.
     pub(super) fn map(&self) -> IdMap {
-        self.map
-    }
-
-    pub(super) fn handle(&self) -> BorrowedFd<'_> {
-        match &self.directory {
-            Directory::Mounted(mounted) => mounted.rootfs(),
-            Directory::Other(directory) => directory.as_fd(),
-        }
+        self.0.map()
     }
 
     /// Opens what `path` names.
@@ -103,7 +62,7 @@ impl Root {
         let path = if path.is_empty() { "." } else { path };
         let flags = flags | OFlags::CLOEXEC;
         for _ in 0..PATIENCE {
-            match openat2(self.handle(), path, flags, mode, resolve) {
+            match openat2(self.0.rootfs(), path, flags, mode, resolve) {
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 opened => return opened,
             }

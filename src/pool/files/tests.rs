@@ -15,7 +15,7 @@ use super::{Content, Owner, Root, Write};
 use crate::{
     error::{Error, Kind, Result},
     image::ImageType,
-    pool::{Pool, TreeName, idmap::IdMap, staging},
+    pool::{Mounted, Pool, TreeName, idmap::IdMap, staging},
 };
 
 /// A root directory, and a file outside of it that nobody may touch.
@@ -31,7 +31,7 @@ impl Jail {
         fs::write(home.path().join("sentinel"), "untouched").unwrap();
         let directory = staging::open(&home.path().join("root")).unwrap();
         let map = IdMap::new(100_000, 65_536).unwrap();
-        let root = Root::below(directory, map);
+        let root = Root::of(Mounted::directory(directory, map));
         Self { home, root }
     }
 
@@ -257,7 +257,7 @@ fn templates_are_written_where_lxd_writes_them() {
 
     std::os::unix::fs::chown(jail.path("a/b/c"), Some(100_005), Some(100_006)).unwrap();
     fs::set_permissions(jail.path("a/b/c"), fs::Permissions::from_mode(0o4711)).unwrap();
-    let never = || Err(Error::failed("rendered"));
+    let never = || Err::<&str, _>(Error::failed("rendered"));
     jail.root.write_template("a/b/c", true, never).unwrap();
     write("a/b/c", false, "").unwrap();
     let found = fs::metadata(jail.path("a/b/c")).unwrap();

@@ -170,7 +170,11 @@ impl Reader {
 
     fn symlink(self, found: &Found, into: &mut Vec<u8>) -> io::Result<()> {
         let name = OsStr::from_bytes(&found.name);
-        let target = readlinkat(&*found.parent, name, Vec::new())?.into_bytes();
+        let target = match readlinkat(&*found.parent, name, Vec::new()) {
+            // It is no link any more.
+            Err(Errno::INVAL) => return Ok(()),
+            target => target?.into_bytes(),
+        };
         let mut header = self.header(&found.path, b'2', &found.stat)?;
         header.link = &target;
         header.records = records(self.xattrs_at(found)?);

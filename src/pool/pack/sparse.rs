@@ -31,7 +31,12 @@ pub(super) fn parts(file: impl AsFd, size_bytes: u64) -> io::Result<Option<Vec<P
             Ok(_) | Err(Errno::NXIO) => break,
             Err(error) => return Err(error.into()),
         };
-        let end = seek(file, SeekFrom::Hole(start))?.min(size_bytes);
+        let end = match seek(file, SeekFrom::Hole(start)) {
+            Ok(end) => end.min(size_bytes),
+            // It has become shorter since.
+            Err(Errno::NXIO) => break,
+            Err(error) => return Err(error.into()),
+        };
         push(&mut parts, start, end, min_hole);
         if parts.len() > MAX_PARTS {
             min_hole = thin_out(&mut parts, min_hole);

@@ -79,11 +79,13 @@ impl Stream<'_, '_> {
                     fail(&give, error);
                 }
             });
-            self.take(&ordered, reader)
+            self.take(ordered, reader)
         })
     }
 
-    fn take(&mut self, ordered: &Receiver<Receiver<Pieces>>, reader: Reader) -> Result<()> {
+    /// Writes what is ready, in order. Threads end with the queue that is taken here, even when
+    /// writing fails.
+    fn take(&mut self, ordered: Receiver<Receiver<Pieces>>, reader: Reader) -> Result<()> {
         while let Ok(pieces) = ordered.recv() {
             let pieces = pieces.recv();
             let pieces = pieces.map_err(|_gone| Error::failed("Failed to read the instance"))??;

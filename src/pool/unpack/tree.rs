@@ -267,6 +267,8 @@ impl Tree {
     fn open_parent(&mut self, parent: &[u8]) -> Result<Arc<OwnedFd>> {
         let handle = match open_directory(&*self.top, parent) {
             Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => {
+                // A link of that name may be about to be made.
+                self.writers.wait()?;
                 self.imply(parent)?
             }
             outcome => outcome.map_err(|error| wording::entry(parent, error))?,

@@ -19,6 +19,7 @@ pub(super) const OPERATIONS: &[(&str, Operation)] = &[
     ("assign", assign),
     ("block", block),
     ("changed", changed),
+    ("choose", choose),
     ("cycle", cycle),
     ("define", define),
     ("differs", differs),
@@ -36,7 +37,6 @@ pub(super) const OPERATIONS: &[(&str, Operation)] = &[
     ("ratio", ratio),
     ("show", show),
     ("spaceless", without_space),
-    ("test", test),
     ("text", plain),
 ];
 
@@ -75,11 +75,16 @@ fn first(machine: &Machine, call: &Call<'_>) -> Result<tera::Value, Failure> {
     Ok(silence())
 }
 
-fn test(machine: &Machine, call: &Call<'_>) -> Result<tera::Value, Failure> {
-    let Some(Step::Test(expression)) = call.step else {
+fn choose(machine: &Machine, call: &Call<'_>) -> Result<tera::Value, Failure> {
+    let Some(Step::Choose(conditions)) = call.step else {
         return Err(mixed_up());
     };
-    Ok(machine.value(expression, machine.here())?.truth().into())
+    for (at, condition) in conditions.iter().enumerate() {
+        if machine.value(condition, machine.here())?.truth() {
+            return Ok(at.into());
+        }
+    }
+    Ok(conditions.len().into())
 }
 
 fn equal(machine: &Machine, call: &Call<'_>) -> Result<tera::Value, Failure> {

@@ -99,6 +99,25 @@ fn expressions_end_before_the_stack_does() {
 }
 
 #[test]
+fn a_long_row_is_no_deep_nesting() {
+    let row = format!(
+        "{{% if 0 %}}{}{{% else %}}x{{% endif %}}",
+        repeated("{% elif 0 %}", 4_000)
+    );
+    let small = thread::Builder::new().stack_size(2 << 20);
+    let rendered = small
+        .spawn(move || render(&case(&row)))
+        .unwrap()
+        .join()
+        .unwrap();
+    assert_eq!(rendered.unwrap(), b"x");
+    assert_eq!(
+        text(&repeated("{% if 1 %}a{% endif %}", 2_000)).len(),
+        2_000
+    );
+}
+
+#[test]
 fn text_that_grows_is_stopped() {
     let doubled = "{% set x = x|add:x %}";
     for template in [

@@ -1,10 +1,10 @@
 //! A daemon of its own for each test.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     net::SocketAddr,
     ops::Deref,
-    os::unix::process::ExitStatusExt,
+    os::unix::{fs::PermissionsExt, process::ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -18,7 +18,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Client, PATIENCE, Request, against_lxd, invariants, soon, stream::Identity};
+use super::{
+    Client, PATIENCE, Request, against_lxd, containers, invariants, soon, stream::Identity,
+};
 
 /// How a daemon is started.
 #[derive(Debug, Clone, Default)]
@@ -111,6 +113,8 @@ impl Lximaged {
 
     fn prepare(options: Options) -> Self {
         let home = tempfile::Builder::new().prefix("lxi").tempdir().unwrap();
+        // Roots of containers, who are nobody on the host, pass through it.
+        fs::set_permissions(home.path(), Permissions::from_mode(0o711)).unwrap();
         let dir = home.path().join("d");
         fs::create_dir(&dir).unwrap();
         if let Some(pem) = &options.authority {
@@ -164,6 +168,12 @@ impl Lximaged {
         }
         command.envs(self.options.env.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// Sets a variable of its environment from its next start on.
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) {
+        self.options.env.retain(|(known, _)| known != name);
+        self.options.env.push((name.to_owned(), value.to_owned()));
     }
 
     /// Starts it, without waiting for anything.
@@ -351,10 +361,12 @@ impl Drop for Lximaged {
         if std::thread::panicking() {
             eprintln!("--- the daemon's log\n{}", self.log());
             self.kill9();
+            containers::end_all(self);
             return;
         }
         let broken = self.end();
         self.kill9();
+        containers::end_all(self);
         drop(self.mount.take());
         assert!(
             broken.is_empty(),

@@ -5,7 +5,9 @@
 //! instead, to prove an expectation right on the original.
 
 pub(crate) mod clients;
+pub(crate) mod clock;
 pub(crate) mod commands;
+pub(crate) mod containers;
 pub(crate) mod daemon;
 pub(crate) mod events;
 pub(crate) mod http;

@@ -70,3 +70,17 @@ pub(crate) fn join(client: &Client, password: &str) -> Answer {
         &json!({"type": "", "password": password}),
     )
 }
+
+/// Somebody who may use the project `own`, to whom these servers are open.
+pub(crate) fn restricted(daemon: &Lximaged, servers: &str) -> Client {
+    let address = daemon.listen();
+    project(daemon, "own");
+    let config = json!({"config": {"restricted.images.servers": servers}});
+    daemon.patch("/1.0/projects/own", &config).is_done();
+    let identity = Arc::new(Identity::new());
+    trust(daemon, &identity, Some(&["own"]));
+    Client::with(address, &identity)
+}
+
+/// What somebody restricted is told of every address that is not theirs to ask.
+pub(crate) const NOT_ALLOWED: &str = "This project may not use that image server";

@@ -135,7 +135,10 @@ fn entries(map: &Map, verb: char, flags: Flags) -> Vec<u8> {
 }
 
 fn structure(fields: &[Value], verb: char, flags: Flags) -> Vec<u8> {
-    let printed = fields.iter().map(|field| print(field, verb, flags));
+    let printed = fields.iter().map(|field| match verb {
+        'd' if field.is_nil() => b"0".to_vec(),
+        _ => print(field, verb, flags),
+    });
     [
         b"&{".as_slice(),
         &printed.collect::<Vec<_>>().join(&b' '),
