@@ -16,7 +16,7 @@ use crate::{
         objects::{OperationObject, Resources},
         requests::{InstanceSource, InstancesPost},
     },
-    config,
+    config::{self, keys},
     db::{images::ImageRow, profiles::Devices},
     error::{Context, Error, Kind, Result},
     image::{Architecture, ImageType, host_architectures},
