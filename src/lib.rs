@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | L0 | `error` `clock` `config` `api` `image` `template` | values and rules: no runtime, no sockets, no SQL |
 //! | L1 | `tasks` `db` `store` `pool` `runtime` | one outside thing each: spawned work, the database, image files, instance trees, containers |
-//! | L2 | `operations` `access` `settings` `images` `instances` | what lximaged does; knows no HTTP |
+//! | L2 | `operations` `access` `settings` `images` `instances` `jobs` | what lximaged does; knows no HTTP |
 //! | L3 | `http` | parse, call, render |
 //! | L4 | `daemon` `cli` | assembly; the only place that sees everything |
 //!
@@ -31,6 +31,7 @@ mod http;
 mod image;
 mod images;
 mod instances;
+mod jobs;
 mod multipart;
 mod operations;
 #[cfg_attr(

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -37,6 +38,12 @@ pub(crate) struct Settings {
     changing: Arc<Mutex<()>>,
     move_listener: MoveListener,
     tasks: Tasks,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Settings")
+    }
 }
 
 impl Settings {

@@ -217,9 +217,11 @@ impl Population {
     fn check(&self) -> Result<()> {
         for name in AGGREGATES {
             let checked = self.check_aggregate(name);
-            checked.map_err(|error| match error.message().starts_with("Reached") {
-                true => error,
-                false => error.context("Failed getting usage of project entities"),
+            checked.map_err(|error| {
+                if error.message().starts_with("Reached") {
+                    return error;
+                }
+                error.context("Failed getting usage of project entities")
             })?;
         }
         let is_restricted = config::project::feature(&self.project.config, "restricted");

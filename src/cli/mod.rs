@@ -2,6 +2,7 @@
 
 mod local;
 mod render;
+mod tasks;
 mod trust;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -10,6 +11,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use local::Local;
+use tasks::{RunTask, Status};
 use trust::Trust;
 
 use crate::{
@@ -59,6 +61,10 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 0)]
         timeout: u64,
     },
+    /// Show what the daemon does by itself: how it went, and when it does it again
+    Status(Status),
+    /// Run one of the daemon's tasks now, and wait for its end
+    RunTask(RunTask),
     /// Say which clients the daemon trusts
     #[command(subcommand)]
     Trust(Trust),
@@ -113,6 +119,8 @@ fn run(line: CommandLine) -> anyhow::Result<ExitCode> {
             daemon::run(options)
         }
         Command::Waitready { timeout } => wait_ready(&paths, timeout),
+        Command::Status(how) => tasks::status(&paths, &how).map(|()| ExitCode::SUCCESS),
+        Command::RunTask(task) => tasks::run(&paths, &task).map(|()| ExitCode::SUCCESS),
         Command::Trust(trust) => trust::run(&paths, trust).map(|()| ExitCode::SUCCESS),
         Command::Debug(Debug::SetLastUsed {
             project,

@@ -224,8 +224,18 @@ pub(crate) const KEYS: &[Key] = &[
         "",
         "kept as salt and scrypt hash, never shown",
     ),
-    key("images.auto_update_cached", Kind::Bool, "true", KEPT),
-    key("images.auto_update_interval", Kind::Int, "6", KEPT),
+    key(
+        "images.auto_update_cached",
+        Kind::Bool,
+        "true",
+        "whether images fetched by alias for an instance are kept up to date",
+    ),
+    key(
+        "images.auto_update_interval",
+        Kind::Int,
+        "6",
+        "hours between two looks for newer images; 0 for never",
+    ),
     key(
         "images.compression_algorithm",
         Kind::Text(check::compression),
@@ -238,7 +248,24 @@ pub(crate) const KEYS: &[Key] = &[
         "",
         KEPT,
     ),
-    key("images.remote_cache_expiry", Kind::Int, "10", KEPT),
+    key(
+        "images.remote_cache_expiry",
+        Kind::Int,
+        "10",
+        "days that a cached image stays without being used; 0 for ever",
+    ),
+    key(
+        "lximaged.auto_update_bandwidth",
+        Kind::Text(bandwidth),
+        "",
+        "the most bytes a second that auto-update downloads, such as `10MiB`; no limit when unset",
+    ),
+    key(
+        "lximaged.auto_update_parallel",
+        Kind::Text(parallel),
+        "2",
+        "how many images auto-update downloads at once",
+    ),
     key(
         PUBLISH_PARALLEL,
         Kind::Text(parallel),
@@ -295,6 +322,14 @@ fn standbys(text: &str) -> Checked {
         |n| (0..=5).contains(&n),
         "Value must be between 0 and 5",
     )
+}
+
+fn bandwidth(text: &str) -> Checked {
+    let bytes = check::parse_size(text);
+    if bytes.is_some_and(|bytes| bytes >= 64 * 1024) {
+        return Ok(());
+    }
+    Err("Value must be a size of 64KiB or more".to_owned())
 }
 
 fn parallel(text: &str) -> Checked {

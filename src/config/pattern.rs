@@ -8,8 +8,11 @@ use time::OffsetDateTime;
 /// What a snapshot is called when nobody says it.
 const DEFAULT: &str = "snap%d";
 
+/// Writes one part of a date.
+type Show = fn(OffsetDateTime) -> String;
+
 /// Parts of Go's layout of dates, longest first.
-const LAYOUT: &[(&str, fn(OffsetDateTime) -> String)] = &[
+const LAYOUT: &[(&str, Show)] = &[
     ("2006", |time| format!("{:04}", time.year())),
     ("01", |time| format!("{:02}", u8::from(time.month()))),
     ("02", |time| format!("{:02}", time.day())),
@@ -96,15 +99,12 @@ fn formatted(layout: &str, now: OffsetDateTime) -> String {
         let part = LAYOUT
             .iter()
             .find_map(|(part, show)| rest.strip_prefix(part).map(|rest| (rest, show(now))));
-        match part {
-            Some((after, text)) => {
-                shown.push_str(&text);
-                rest = after;
-            }
-            None => {
-                shown.push(first);
-                rest = rest.get(first.len_utf8()..).unwrap_or_default();
-            }
+        if let Some((after, text)) = part {
+            shown.push_str(&text);
+            rest = after;
+        } else {
+            shown.push(first);
+            rest = rest.get(first.len_utf8()..).unwrap_or_default();
         }
     }
     shown

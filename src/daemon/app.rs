@@ -19,7 +19,7 @@ use super::{
     certificate, facts,
     lifecycle::{self, Signals},
     lock::Lock,
-    logging, remote, socket,
+    logging, remote, schedule, socket,
 };
 use crate::{
     access::Projects,
@@ -34,6 +34,7 @@ use crate::{
     },
     images::Images,
     instances::{Instances, Pools, Profiles, Publishing},
+    jobs::Jobs,
     operations::{Events, Operations},
     settings::{MoveListener, Settings},
     store::{self, Store},
@@ -107,12 +108,11 @@ async fn serve(options: Options) -> Result<()> {
         db.clone(),
         store,
         tasks.clone(),
-        operations.clone(),
+        (operations.clone(), settings.clone()),
         clock.clone(),
-        (outbound, streams),
+        (outbound, streams.clone()),
     );
     images.recover().await?;
-
     let instances = Instances::new(
         db.clone(),
         images.clone(),
@@ -123,7 +123,12 @@ async fn serve(options: Options) -> Result<()> {
     );
     instances.recover().await?;
     instances.resume().await?;
-    instances.keep_expiring();
+    let jobs = Jobs::new(
+        schedule::jobs((&images, &instances), &operations, &streams),
+        (operations.clone(), settings.clone()),
+        clock.clone(),
+        tasks.clone(),
+    );
     let (listening, versioned) = (https.clone(), db.clone());
     let services = Arc::new(Services {
         images,
@@ -140,6 +145,7 @@ async fn serve(options: Options) -> Result<()> {
             Authority::load(&paths.directory)?,
         ),
         settings: settings.clone(),
+        jobs: jobs.clone(),
         operations: operations.clone(),
         tasks: tasks.clone(),
         facts: facts::find_out(),
@@ -160,6 +166,7 @@ async fn serve(options: Options) -> Result<()> {
     let (directory, stopping) = (paths.directory.clone(), tasks.stopping().clone());
     let watch = watch_certificate(directory, identity.clone(), stopping);
     tasks.spawn("certificate watch", watch);
+    jobs.start();
     lifecycle::feed_watchdog(&tasks);
     lifecycle::tell_systemd(&[NotifyState::Ready]);
     greet(&paths, &https);

@@ -10,6 +10,7 @@ mod lifecycle;
 mod lock;
 mod logging;
 mod remote;
+mod schedule;
 mod socket;
 
 pub(crate) use app::{Options, run};

@@ -99,6 +99,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "instances",
         include_str!("../../migrations/0005_instances.sql"),
     ),
+    (
+        6,
+        "passes",
+        include_str!("../../migrations/0006_passes.sql"),
+    ),
 ];
 
 statements! {

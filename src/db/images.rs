@@ -133,6 +133,33 @@ statements! {
         WHERE images.fingerprint = $1 AND image_sources.server = $2
             AND image_sources.protocol = $3 AND image_sources.certificate = $4
         LIMIT 1";
+    FROM_SOURCE: 5 = "
+        SELECT images.id, fingerprint, type, filename, architecture, size, public, auto_update,
+            cached, images.properties, created_at, images.expires_at, uploaded_at, last_used_at,
+            project_id, image_id, server, protocol, certificate, alias, restricted, by_alias,
+            image_sources.properties, image_sources.expires_at
+        FROM image_sources
+        JOIN images ON images.id = image_sources.image_id
+        WHERE server = $1 AND protocol = $2 AND certificate = $3 AND alias = $4 AND type = $5
+        ORDER BY images.id";
+    CACHED: 0 = "
+        SELECT id, fingerprint, type, filename, architecture, size, public, auto_update, cached,
+            properties, created_at, expires_at, uploaded_at, last_used_at, project_id
+        FROM images
+        WHERE cached = 1
+        ORDER BY project_id, fingerprint";
+    UPDATED: 0 = "
+        SELECT images.id, fingerprint, type, filename, architecture, size, public, auto_update,
+            cached, images.properties, created_at, images.expires_at, uploaded_at, last_used_at,
+            project_id, image_id, server, protocol, certificate, alias, restricted, by_alias,
+            image_sources.properties, image_sources.expires_at
+        FROM image_sources
+        JOIN images ON images.id = image_sources.image_id
+        WHERE auto_update = 1
+        ORDER BY project_id, fingerprint";
+    LAST_SEEN: 0 = "
+        SELECT MAX(MAX(uploaded_at), MAX(last_used_at))
+        FROM images";
     MOVE_PROFILES: 2 = "
         UPDATE image_profiles
         SET image_id = $2
@@ -181,18 +208,19 @@ fn read(row: &SqliteRow) -> Result<ImageRow> {
     })
 }
 
-fn read_source(row: &SqliteRow) -> Result<(ImageId, SourceRow)> {
+/// A source whose columns begin with the `first`.
+fn read_source(row: &SqliteRow, first: usize) -> Result<(ImageId, SourceRow)> {
     let source = SourceRow {
-        server: column(row, 1)?,
-        protocol: column(row, 2)?,
-        certificate: column(row, 3)?,
-        alias: column(row, 4)?,
-        restricted: flag(row, 5)?,
-        by_alias: flag(row, 6)?,
-        properties: column(row, 7)?,
-        expires_at: column(row, 8)?,
+        server: column(row, first + 1)?,
+        protocol: column(row, first + 2)?,
+        certificate: column(row, first + 3)?,
+        alias: column(row, first + 4)?,
+        restricted: flag(row, first + 5)?,
+        by_alias: flag(row, first + 6)?,
+        properties: column(row, first + 7)?,
+        expires_at: column(row, first + 8)?,
     };
-    Ok((ImageId(column(row, 0)?), source))
+    Ok((ImageId(column(row, first)?), source))
 }
 
 /// The images of a project, by fingerprint.
@@ -319,7 +347,7 @@ pub(crate) async fn sources(
     project: ProjectId,
 ) -> Result<BTreeMap<ImageId, SourceRow>> {
     Ok(SOURCES
-        .all(session, [project.into()], read_source)
+        .all(session, [project.into()], |row| read_source(row, 0))
         .await?
         .into_iter()
         .collect())
@@ -328,7 +356,7 @@ pub(crate) async fn sources(
 /// The source of one image.
 pub(crate) async fn source(session: &mut Session, image: ImageId) -> Result<Option<SourceRow>> {
     Ok(SOURCE
-        .optional(session, [image.into()], read_source)
+        .optional(session, [image.into()], |row| read_source(row, 0))
         .await?
         .map(|(_, source)| source))
 }
@@ -368,6 +396,58 @@ pub(crate) async fn comes_from(
     ];
     let found = COMES_FROM.optional(session, args, |row| column::<i64>(row, 0));
     Ok(found.await?.is_some())
+}
+
+/// An image that came from a certain place.
+#[derive(Debug, Clone)]
+pub(crate) struct Sourced {
+    /// The image.
+    pub(crate) image: ImageRow,
+    /// Whose it is.
+    pub(crate) project: ProjectId,
+    /// Where it came from.
+    pub(crate) source: SourceRow,
+}
+
+/// The images of one type, of all projects, that were asked for as `alias` at this server.
+pub(crate) async fn from_source(
+    session: &mut Session,
+    (server, protocol, certificate): (&str, &str, &str),
+    alias: &str,
+    kind: &str,
+) -> Result<Vec<Sourced>> {
+    let args = [
+        server.into(),
+        protocol.into(),
+        certificate.into(),
+        alias.into(),
+        kind.into(),
+    ];
+    FROM_SOURCE.all(session, args, read_sourced).await
+}
+
+/// The images of all projects that are to be kept up to date and have a source.
+pub(crate) async fn updated(session: &mut Session) -> Result<Vec<Sourced>> {
+    UPDATED.all(session, [], read_sourced).await
+}
+
+fn read_sourced(row: &SqliteRow) -> Result<Sourced> {
+    Ok(Sourced {
+        image: read(row)?,
+        project: ProjectId(column(row, 14)?),
+        source: read_source(row, 15)?.1,
+    })
+}
+
+/// The images of all projects that are only cached.
+pub(crate) async fn cached(session: &mut Session) -> Result<Vec<(ProjectId, ImageRow)>> {
+    let read = |row: &SqliteRow| Ok((ProjectId(column(row, 14)?), read(row)?));
+    CACHED.all(session, [], read).await
+}
+
+/// When an image last came in or was used.
+pub(crate) async fn last_seen(session: &mut Session) -> Result<Option<String>> {
+    LAST_SEEN.one(session, [], |row| column(row, 0)).await
 }
 
 /// Gives the profiles of one image to another, which loses its own.

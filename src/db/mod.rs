@@ -18,6 +18,7 @@ pub(crate) mod blobs;
 pub(crate) mod certificates;
 pub(crate) mod images;
 pub(crate) mod instances;
+pub(crate) mod passes;
 pub(crate) mod pools;
 pub(crate) mod profiles;
 pub(crate) mod projects;

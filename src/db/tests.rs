@@ -3,8 +3,8 @@
 use sqlx::{AssertSqlSafe, Either, Executor, Statement};
 
 use super::{
-    Db, aliases, blobs, certificates, connect, images, instances, pools, profiles, projects,
-    row_numbers, settings, snapshots,
+    Db, aliases, blobs, certificates, connect, images, instances, passes, pools, profiles,
+    projects, row_numbers, settings, snapshots,
 };
 
 async fn fresh() -> (tempfile::TempDir, Db) {
@@ -27,6 +27,7 @@ async fn every_statement_prepares_and_has_the_parameters_it_declares() {
         profiles::STATEMENTS,
         blobs::STATEMENTS,
         images::STATEMENTS,
+        passes::STATEMENTS,
         aliases::STATEMENTS,
         instances::STATEMENTS,
         snapshots::STATEMENTS,

@@ -31,6 +31,7 @@ use crate::{
     error::Result,
     images::Images,
     instances::{Instances, Pools, Profiles},
+    jobs::Jobs,
     operations::Operations,
     settings::Settings,
     tasks::Tasks,
@@ -56,6 +57,8 @@ pub(crate) struct Services {
     pub(crate) certificates: Certificates,
     /// Server settings.
     pub(crate) settings: Settings,
+    /// What the daemon does by itself.
+    pub(crate) jobs: Jobs,
     /// Operations and events.
     pub(crate) operations: Operations,
     /// Spawned work.

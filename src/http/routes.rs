@@ -145,6 +145,8 @@ routes! {
     POST "/1.0/cluster/groups" Admin v1::cluster::groups;
     GET "/1.0/cluster/groups/{name}" Trusted v1::cluster::groups;
     GET "/1.0/metrics" Anyone v1::machine::metrics;
+    GET "/1.0/lximaged/tasks" Admin v1::tasks::list;
+    POST "/1.0/lximaged/tasks/{name}" Admin v1::tasks::run;
     GET "/1.0/warnings" Admin v1::machine::none;
     GET "/1.0/warnings/{id}" Admin v1::machine::warning;
     PUT "/1.0/warnings/{id}" Admin v1::machine::note_warning;

@@ -53,7 +53,7 @@ impl Images {
                 auto_update: request.put.auto_update,
                 filename: request.filename,
                 properties: request.put.properties.unwrap_or_default(),
-                replaces: None,
+                ..Details::default()
             },
             aliases: aliases
                 .map(|alias| (alias.name, alias.description))

@@ -103,7 +103,8 @@ impl Images {
         let offered = operation.cancellable(ticket.wait(operation)).await?;
         let size_bytes = offered.layout().total_bytes();
         let claim = self.claim_for(scope, size_bytes.unsigned_abs()).await?;
-        let candidate = candidate(&offered, details, claim)?;
+        let mut candidate = candidate(&offered, details, claim)?;
+        self.mark_cached(&mut candidate, details);
         let fingerprint = self.admit(scope, candidate, operation.requestor()).await?;
         identify(operation, fingerprint.as_str(), size_bytes);
         Ok(fingerprint)
@@ -124,7 +125,7 @@ impl Images {
         let (this, from, hash) = (self.clone(), from.clone(), expected.clone());
         let download = |meter| this.download_direct(from, hash, claim, meter);
         let key = (place, expected.to_string());
-        Ok(self.flights.join(&self.tasks, key, download))
+        Ok(self.flights.join(&self.tasks, (key, None), download))
     }
 
     async fn download_direct(

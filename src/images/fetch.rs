@@ -23,7 +23,7 @@ use crate::{
     image::{Fingerprint, Layout, Part},
     operations::Operation,
     remote::{
-        Asked, Freshness, LxdServer, Meter, RemoteImage, Sink, StreamServer, mismatch,
+        Asked, Freshness, Held, LxdServer, Meter, RemoteImage, Sink, StreamServer, mismatch,
         simplestreams::{Bases, Listed},
     },
 };
@@ -48,15 +48,35 @@ pub(super) struct Details {
     pub(super) filename: String,
     /// Laid over those it has.
     pub(super) properties: BTreeMap<String, String>,
+    /// Whether an instance needs it, and nobody asked for the image itself. Then `auto_update`
+    /// holds for an alias only, and an image that is here already stays as it is.
+    pub(super) for_instance: bool,
     /// What it takes the place of.
     pub(super) replaces: Option<Replaced>,
+}
+
+impl Pull {
+    /// Whether there is a newer image cannot be told from an old list.
+    fn check_current(&self, server: &StreamServer) -> Result<()> {
+        match server
+            .outdated()
+            .filter(|_| self.details.replaces.is_some())
+        {
+            Some(why) => Err(Error::new(Kind::Unavailable, why)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Details {
     /// Whether they say anything about an image that is here already.
     // LXD: then all of them count, also those that are not set.
     fn say_something(&self) -> bool {
-        self.public || self.auto_update || !self.filename.is_empty() || !self.properties.is_empty()
+        !self.for_instance
+            && (self.public
+                || self.auto_update
+                || !self.filename.is_empty()
+                || !self.properties.is_empty())
     }
 }
 
@@ -127,7 +147,10 @@ impl Images {
             })?;
         if origin.protocol == Protocol::SimpleStreams {
             let server = self.streams.open(&origin.server, contact, freshness).await;
-            let listed = server.and_then(|server| Ok((server.find(asked)?, server)));
+            let listed = server.and_then(|server| {
+                pull.check_current(&server)?;
+                Ok((server.find(asked)?, server))
+            });
             let (listed, server) = listed.context("Failed getting remote image info")?;
             return Ok(Found::Stream(server, Box::new(listed)));
         }
@@ -168,12 +191,14 @@ impl Images {
         let (offered, _ticket) = if let Some(layout) = self.shared(pull, &fingerprint).await? {
             (Offered::stored(fingerprint.clone(), layout), None)
         } else {
-            let ticket = self.board(pull, found);
+            let held = operation.is_part().then(|| Held::by(&self.throttle));
+            let ticket = self.board(pull, found, held);
             let offered = operation.cancellable(ticket.wait(operation)).await?;
             (offered, Some(ticket))
         };
         let size_bytes = offered.layout().total_bytes();
-        let candidate = candidate(image, pull, offered, claim)?;
+        let mut candidate = candidate(image, pull, offered, claim)?;
+        self.mark_cached(&mut candidate, &pull.details);
         self.admit(scope, candidate, operation.requestor()).await?;
         identify(operation, fingerprint.as_str(), size_bytes);
         Ok(fingerprint)
@@ -215,7 +240,7 @@ impl Images {
         let Some(row) = found.filter(|_| details.replaces.is_none()) else {
             return Ok(None);
         };
-        if !details.say_something() && !row.cached {
+        if details.for_instance || (!details.say_something() && !row.cached) {
             return Ok(Some(row.size_bytes));
         }
         let mut transaction = self.db.write().await?;
@@ -227,6 +252,14 @@ impl Images {
         db::images::update(&mut transaction, &row).await?;
         Db::commit(transaction).await?;
         Ok(Some(row.size_bytes))
+    }
+
+    /// An image that an instance needs is cached, and used from the moment it is here.
+    pub(super) fn mark_cached(&self, candidate: &mut Candidate, details: &Details) {
+        if details.for_instance {
+            candidate.cached = true;
+            candidate.last_used_at = self.clock.now().into();
+        }
     }
 
     /// Room for an image whose size is known.
@@ -259,12 +292,12 @@ impl Images {
     }
 
     /// Joins the download of an image, or starts it.
-    fn board(&self, pull: &Pull, found: &Found) -> Ticket {
+    fn board(&self, pull: &Pull, found: &Found, held: Option<Held>) -> Ticket {
         let key = key(pull, &found.image().fingerprint);
         let (this, found) = (self.clone(), found.clone());
         let secret = pull.asked.secret.clone();
         let download = |meter| this.download(found, secret, meter);
-        self.flights.join(&self.tasks, key, download)
+        self.flights.join(&self.tasks, (key, held), download)
     }
 
     /// Downloads an image into staging, and makes sure that it is the one.
@@ -365,7 +398,7 @@ fn candidate(
         architecture: image.architecture,
         filename: filename.clone(),
         public: details.public,
-        auto_update: details.auto_update,
+        auto_update: details.auto_update && (image.by_alias || !details.for_instance),
         cached: false,
         properties,
         created_at: image.created_at,

@@ -17,7 +17,7 @@ use super::admit::Offered;
 use crate::{
     error::{Error, Kind, Result},
     operations::Operation,
-    remote::Meter,
+    remote::{Held, Meter},
     tasks::Tasks,
 };
 
@@ -39,6 +39,8 @@ struct Seats {
 #[derive(Debug)]
 struct Flight {
     told: Arc<watch::Sender<Option<String>>>,
+    /// Holds it back as long as nobody waits for it who was not told to.
+    held: Option<Held>,
     landed: watch::Sender<Option<Landed>>,
     cancel: CancellationToken,
 }
@@ -80,11 +82,12 @@ pub(super) struct Ticket {
 }
 
 impl Flights {
-    /// Joins the download of `key`, or starts it.
+    /// Joins the download of `key`, or starts it. It may be `held` back as long as everybody who
+    /// joins says so.
     pub(super) fn join<W>(
         &self,
         tasks: &Tasks,
-        key: Key,
+        (key, held): (Key, Option<Held>),
         download: impl FnOnce(Meter) -> W,
     ) -> Ticket
     where
@@ -94,14 +97,19 @@ impl Flights {
         let seats = flights.entry(key.clone()).or_insert_with(|| {
             let flight = Arc::new(Flight {
                 told: Arc::new(watch::Sender::new(None)),
+                held: held.clone(),
                 landed: watch::Sender::new(None),
                 cancel: CancellationToken::new(),
             });
-            let work = download(Meter::new(Arc::clone(&flight.told)));
+            let meter = Meter::new(Arc::clone(&flight.told)).held(held.clone());
+            let work = download(meter);
             self.start(tasks, &key, &flight, work);
             Seats { taken: 0, flight }
         });
         seats.taken += 1;
+        if held.is_none() {
+            seats.flight.held.as_ref().map(Held::lift);
+        }
         let flight = Arc::clone(&seats.flight);
         Ticket {
             flights: self.clone(),

@@ -3,34 +3,45 @@
 //! Every way in ends at [`Images::admit`]: bytes become an image there and nowhere else.
 //! [`upload`] receives bytes from clients, [`draft`] those of images made here, [`query`] answers what there is, [`edit`], [`alias`]
 //! and [`remove`] change it, [`export`] hands the files out, [`secret`] lets others fetch them,
-//! [`budget`] says how much a project may have.
+//! [`ensure`] fetches what instances need, [`budget`] says how much a project may have.
 
 mod admit;
 mod alias;
 mod budget;
 mod copy;
 mod direct;
+mod doubt;
 mod draft;
 mod edit;
+mod ensure;
+mod expire;
 mod export;
 mod fetch;
 mod flight;
 mod origin;
+mod policy;
 mod push;
 mod query;
 mod refresh;
 mod remove;
 mod secret;
 mod startup;
+mod sweep;
+mod update;
+mod updates;
 mod upload;
 
 pub(crate) use alias::AliasPatch;
 use budget::Budgets;
+use doubt::Doubts;
 pub(crate) use draft::{Description, Draft, Finished};
 pub(crate) use edit::{ImagePatch, set_last_used};
+pub(crate) use ensure::{Lent, RemoteSource};
 pub(crate) use export::{Exported, ExportedPart};
 use flight::Flights;
+pub(crate) use origin::Behalf;
 pub(crate) use query::Visibility;
+use updates::Updates;
 pub(crate) use upload::{Intake, RootPart, UploadRequest};
 
 use std::{num::NonZero, sync::Arc};
@@ -44,7 +55,8 @@ use crate::{
     db::Db,
     error::{Context, Result},
     operations::{Operations, happened},
-    remote::{Outbound, Streams},
+    remote::{Outbound, Streams, Throttle},
+    settings::Settings,
     store::Store,
     tasks::Tasks,
 };
@@ -56,11 +68,16 @@ pub(crate) struct Images {
     store: Store,
     tasks: Tasks,
     operations: Operations,
+    settings: Settings,
     clock: Clock,
     budgets: Budgets,
     outbound: Outbound,
     streams: Streams,
     flights: Flights,
+    /// Holds back what nobody waits for.
+    throttle: Throttle,
+    doubts: Doubts,
+    updates: Updates,
     /// As many decoders as there are processors.
     decoding: Arc<Semaphore>,
 }
@@ -71,7 +88,7 @@ impl Images {
         db: Db,
         store: Store,
         tasks: Tasks,
-        operations: Operations,
+        (operations, settings): (Operations, Settings),
         clock: Clock,
         (outbound, streams): (Outbound, Streams),
     ) -> Self {
@@ -85,6 +102,10 @@ impl Images {
             outbound,
             streams,
             flights: Flights::default(),
+            throttle: update::throttle(&settings),
+            settings,
+            doubts: Doubts::default(),
+            updates: Updates::default(),
             decoding: Arc::new(Semaphore::new(processors())),
         }
     }
@@ -139,3 +160,6 @@ struct Event<'a> {
     requestor: Option<&'a Requestor>,
     details: &'a [(&'a str, &'a str)],
 }
+
+#[cfg(test)]
+mod tests;

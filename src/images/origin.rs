@@ -74,7 +74,7 @@ impl Behalf {
     }
 
     /// That of somebody who may not do everything.
-    fn restricted(scope: &Scope) -> Self {
+    pub(super) fn restricted(scope: &Scope) -> Self {
         let servers = scope.project.config.get(SERVERS);
         Self {
             reach: Reach::public_and(servers.map(String::as_str).unwrap_or_default()),

@@ -68,31 +68,46 @@ impl Images {
         let behalf = behalf.bound_to(&source, scope);
         let refreshed = self.update(scope, &row, &source, behalf, operation).await;
         if operation.is_cancelled() {
-            refreshed?;
-            return Ok(());
+            return refreshed.map(drop);
+        }
+        if let Ok(Some(_)) = refreshed {
+            self.tell_refreshed(scope, &row.fingerprint, operation);
         }
         // LXD: a server that cannot be asked is no failure; the image stays as it is.
         let mut told = Metadata::new();
-        let is_new = refreshed.unwrap_or_else(|error| {
+        let new = refreshed.unwrap_or_else(|error| {
             tracing::error!(%error, fingerprint = %row.fingerprint, "failed to update the image");
             told.insert("error".to_owned(), error.message().into());
-            false
+            None
         });
-        told.insert("refreshed".to_owned(), is_new.into());
+        told.insert("refreshed".to_owned(), new.is_some().into());
         operation.set_metadata(told);
         Ok(())
     }
 
+    // LXD: only when somebody asked for the refresh.
+    fn tell_refreshed(&self, scope: &Scope, old: &Fingerprint, operation: &Operation) {
+        let path = format!("/1.0/images/{old}");
+        let requestor = operation.requestor();
+        self.tell(&Event {
+            action: "image-refreshed",
+            path: &path,
+            scope,
+            requestor,
+            details: &[],
+        });
+    }
+
     /// Fetches what the source of an image has now, and puts it in the image's place. Returns
-    /// whether it was something new.
-    async fn update(
+    /// what it was, if that was something new.
+    pub(super) async fn update(
         &self,
         scope: &Scope,
         row: &ImageRow,
         source: &SourceRow,
         behalf: Behalf,
         operation: &Operation,
-    ) -> Result<bool> {
+    ) -> Result<Option<Fingerprint>> {
         let pull = Pull {
             origin: Origin::of_source(source, behalf)?,
             asked: Asked {
@@ -114,19 +129,10 @@ impl Images {
         };
         let fingerprint = self.pull(scope, &pull, operation).await?;
         if fingerprint == row.fingerprint {
-            return Ok(false);
+            return Ok(None);
         }
         self.unlink_unused(&row.fingerprint).await?;
-        let path = format!("/1.0/images/{}", row.fingerprint);
-        let requestor = operation.requestor();
-        self.tell(&Event {
-            action: "image-refreshed",
-            path: &path,
-            scope,
-            requestor,
-            details: &[],
-        });
-        Ok(true)
+        Ok(Some(fingerprint))
     }
 
     /// Puts an image that the project has already in the place of an older one.
@@ -149,6 +155,8 @@ impl Images {
             db::images::insert_source(&mut transaction, new.id, &source).await?;
         }
         new.auto_update |= row.auto_update;
+        // What points to it from now on keeps it here.
+        new.cached &= row.cached;
         db::images::update(&mut transaction, &new).await?;
         take_over(&mut transaction, scope, old, new.id).await?;
         Db::commit(transaction).await

@@ -56,7 +56,9 @@ impl Images {
             return Ok(());
         }
         for row in &rows {
-            self.delete_now(&scope, row, Some(requestor)).await?;
+            let only_cached = |row: &ImageRow| row.cached;
+            self.delete_if(&scope, row, Some(requestor), only_cached)
+                .await?;
         }
         Ok(())
     }
@@ -68,12 +70,28 @@ impl Images {
         row: &ImageRow,
         requestor: Option<&Requestor>,
     ) -> Result<()> {
+        self.delete_if(scope, row, requestor, |_| true).await
+    }
+
+    /// The same, if the image is still one that is to go at the moment when it would: it may have
+    /// been used, or asked for by name, since it was looked at.
+    ///
+    /// # Errors
+    ///
+    /// 404 when it is not.
+    pub(super) async fn delete_if(
+        &self,
+        scope: &Scope,
+        row: &ImageRow,
+        requestor: Option<&Requestor>,
+        is_to_go: impl Fn(&ImageRow) -> bool + Send + Sync,
+    ) -> Result<()> {
         let fingerprint = row.fingerprint.clone();
         let held = self.store.lock(&fingerprint).await;
-        let forgotten = match self.forget(scope, &fingerprint).await {
+        let forgotten = match self.forget(scope, &fingerprint, &is_to_go).await {
             Err(error) if db::is_full(&error) => {
                 self.db.reserve().spend();
-                self.forget(scope, &fingerprint).await
+                self.forget(scope, &fingerprint, &is_to_go).await
             }
             forgotten => forgotten,
         };
@@ -95,12 +113,17 @@ impl Images {
     }
 
     /// Takes the row away. Returns whether it was the last one for its files.
-    async fn forget(&self, scope: &Scope, fingerprint: &Fingerprint) -> Result<bool> {
+    async fn forget(
+        &self,
+        scope: &Scope,
+        fingerprint: &Fingerprint,
+        is_to_go: &(impl Fn(&ImageRow) -> bool + Send + Sync),
+    ) -> Result<bool> {
         let mut transaction = self.db.write().await?;
         scope.check(&mut transaction).await?;
-        if !db::images::delete(&mut transaction, scope.images, fingerprint).await? {
-            return Err(query::not_found());
-        }
+        let row = db::images::find(&mut transaction, scope.images, fingerprint).await?;
+        row.filter(is_to_go).ok_or_else(query::not_found)?;
+        db::images::delete(&mut transaction, scope.images, fingerprint).await?;
         let was_last = blobs::release(&mut transaction, fingerprint).await?;
         Db::commit(transaction).await?;
         Ok(was_last)

@@ -44,7 +44,7 @@ impl Instances {
         let spec = Spec {
             description: "Updating instance",
             requestor: Some(edit.requestor.clone()),
-            ..self.spec_of(instance)
+            ..Self::spec_of(instance)
         };
         let (this, instance) = (self.clone(), instance.clone());
         Ok(self.operations.task(spec, move |_| async move {

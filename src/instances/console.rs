@@ -44,7 +44,7 @@ impl Instances {
                 doors.secrets().into(),
             )])),
             doors: Some(doors),
-            ..self.spec_of(instance)
+            ..Self::spec_of(instance)
         };
         let (width, height) = (dimension(request.width), dimension(request.height));
         let (this, instance) = (self.clone(), instance.clone());

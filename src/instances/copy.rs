@@ -119,10 +119,6 @@ impl Instances {
         mut draft: Draft,
         copied: &Copied,
     ) -> Result<()> {
-        if copied.instance.row.kind != draft.kind {
-            let text = "Instance type cannot be changed by a copy";
-            return Err(Error::failed(text));
-        }
         let project = &scope.project.name;
         let is_there = self.find(project, &draft.name).await;
         match is_there {

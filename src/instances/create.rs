@@ -20,6 +20,7 @@ use crate::{
     db::{images::ImageRow, profiles::Devices},
     error::{Context, Error, Kind, Result},
     image::{Architecture, ImageType, host_architectures},
+    images::{Behalf, Lent, RemoteSource},
     operations::{Operation, Spec},
 };
 
@@ -29,8 +30,8 @@ enum From {
     Image(Box<ImageRow>),
     /// An image that is not there; the operation says so.
     NoImage,
-    /// An image of another server.
-    Remote(Box<InstanceSource>),
+    /// An image of another server, and on whose behalf it is fetched.
+    Remote(Box<RemoteSource>, Behalf),
     Nothing,
     Copy(Box<Copied>),
 }
@@ -67,7 +68,7 @@ impl Instances {
         }
         let scope = self.scope(project).await?;
         let from = self.look_for_source(&scope, &body, caller).await?;
-        let profiles = self.choose_profiles(&scope, &from, &mut body).await?;
+        let profiles = self.choose_profiles(&scope, &from, kind, &mut body).await?;
         if body.name.is_empty() {
             body.name = names::made_up();
         }
@@ -99,7 +100,7 @@ impl Instances {
             "image" => Ok(match self.wanted_image(scope, source).await? {
                 Wanted::Here(row) => From::Image(row),
                 Wanted::Nowhere => From::NoImage,
-                Wanted::Remote => From::Remote(Box::new(source.clone())),
+                Wanted::Remote => self.elsewhere(scope, source, caller).await?,
             }),
             "none" => Ok(From::Nothing),
             "copy" => {
@@ -117,16 +118,51 @@ impl Instances {
         &self,
         scope: &Scope,
         from: &From,
+        kind: Option<ImageType>,
         body: &mut InstancesPost,
     ) -> Result<Vec<String>> {
         let names = match (body.put.profiles.take(), from) {
             (Some(names), _) => names,
             (None, From::Image(row)) => self.images.render(scope, (**row).clone()).await?.profiles,
             (None, From::Copy(copied)) => copied.instance.profile_names(),
-            (None, _) => vec![Profiles::DEFAULT.to_owned()],
+            (None, From::Remote(source, behalf)) => {
+                self.profiles_of_cached(scope, source, (kind, behalf))
+                    .await?
+            }
+            (None, _) => default_profile(),
         };
         draft::check_profiles(&mut *self.db.read().await?, scope, &names).await?;
         Ok(names)
+    }
+
+    /// Where another server's image is, if this caller may have this server reach it.
+    async fn elsewhere(
+        &self,
+        scope: &Scope,
+        source: &InstanceSource,
+        caller: &Caller,
+    ) -> Result<From> {
+        let behalf = Behalf::of(caller, scope);
+        let source = RemoteSource::of_request(source);
+        self.images.check_reach(&source, &behalf).await?;
+        Ok(From::Remote(Box::new(source), behalf))
+    }
+
+    /// The profiles of the image that is here and will be used instead of fetching one.
+    async fn profiles_of_cached(
+        &self,
+        scope: &Scope,
+        source: &RemoteSource,
+        (kind, behalf): (Option<ImageType>, &Behalf),
+    ) -> Result<Vec<String>> {
+        let Some(kind) = kind else {
+            return Ok(default_profile());
+        };
+        let cached = self
+            .images
+            .find_cached(scope, source, (kind, behalf))
+            .await?;
+        Ok(cached.unwrap_or_else(default_profile))
     }
 
     fn begin(&self, order: Order, caller: &Caller) -> OperationObject {
@@ -149,29 +185,33 @@ impl Instances {
         let _held = self.locks.hold(project, &draft.name, "create").await;
         match from {
             From::NoImage => Err(Error::failed("Image not provided for instance creation")),
-            From::Image(row) => self.create_from(&scope, draft, &row, operation).await,
-            From::Remote(source) => {
-                let row = self
-                    .fetch_image(&scope, &source, draft.kind, operation)
-                    .await?;
-                self.create_from(&scope, draft, &row, operation).await
+            From::Image(row) => {
+                let files = self.images.open(&row.fingerprint).await?;
+                let lent = Lent { row: *row, files };
+                self.create_from(&scope, draft, lent, operation).await
+            }
+            From::Remote(source, behalf) => {
+                self.create_remote(&scope, draft, (&source, &behalf), operation)
+                    .await
             }
             From::Nothing => self.create_empty(&scope, draft).await,
             From::Copy(copied) => self.create_copy(&scope, draft, &copied).await,
         }
     }
 
-    /// Brings in the image that another server has.
-    async fn fetch_image(
+    /// Makes an instance from an image that another server has, or had.
+    async fn create_remote(
         &self,
         scope: &Scope,
-        source: &InstanceSource,
-        kind: ImageType,
+        draft: Draft,
+        (source, behalf): (&RemoteSource, &Behalf),
         operation: &Operation,
-    ) -> Result<ImageRow> {
-        let _ = (scope, source, kind, operation);
-        let text = "Images of other servers are not fetched for instances";
-        Err(Error::new(Kind::NotImplemented, text))
+    ) -> Result<()> {
+        let lending = self
+            .images
+            .lend_remote(scope, source, (draft.kind, behalf), operation);
+        let lent = lending.await?;
+        self.create_from(scope, draft, lent, operation).await
     }
 
     async fn create_empty(&self, scope: &Scope, mut draft: Draft) -> Result<()> {
@@ -189,7 +229,7 @@ impl Instances {
         &self,
         scope: &Scope,
         mut draft: Draft,
-        image: &ImageRow,
+        Lent { row: image, files }: Lent,
         operation: &Operation,
     ) -> Result<()> {
         if image.kind != draft.kind.name() {
@@ -199,11 +239,11 @@ impl Instances {
             )));
         }
         draft.architecture.clone_from(&image.architecture);
-        add_properties(&mut draft.config, image)?;
+        add_properties(&mut draft.config, &image)?;
         note_fresh(&mut draft.config, "create");
         let instance = self.prepare(scope, draft).await?;
-        let made = self.unpack(&instance, image, operation).await?;
-        self.record(scope, instance, made, Some(image)).await?;
+        let made = self.unpack(&instance, (&image, files), operation).await?;
+        self.record(scope, instance, made, Some(&image)).await?;
         operation.set_metadata(serde_json::Map::new());
         Ok(())
     }
@@ -224,6 +264,10 @@ impl Instances {
         }
         Ok(instance)
     }
+}
+
+fn default_profile() -> Vec<String> {
+    vec![Profiles::DEFAULT.to_owned()]
 }
 
 /// Lays the limits that a size means under the configuration.
@@ -257,6 +301,11 @@ fn draft(
     let put = body.put;
     let mut config = put.config.unwrap_or_default();
     let mut devices = put.devices.unwrap_or_default();
+    // A copy is of the type of its source, whatever is asked for.
+    let kind = match from {
+        From::Copy(copied) => copied.instance.row.kind,
+        _ => kind,
+    };
     let architecture = match from {
         From::Copy(copied) => {
             copied.inherit(&mut config, &mut devices);

@@ -47,7 +47,7 @@ impl Instances {
         let spec = Spec {
             description: "Executing command",
             requestor: Some(requestor.clone()),
-            ..self.spec_of(instance)
+            ..Self::spec_of(instance)
         };
         self.tell_exec(instance, &request.command, requestor);
         if !request.wait_for_websocket {

@@ -7,8 +7,6 @@ use std::{
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-use crate::error::{Error, Result};
-
 /// Which instance: its project and its name.
 pub(crate) type Key = (String, String);
 
@@ -39,26 +37,14 @@ pub(crate) struct Shared {
 }
 
 impl Locks {
-    /// Waits until nobody else works with the instance. `action` is what others are told.
+    /// Waits until nobody else works with the instance. `action` is what the log says of it.
     pub(crate) async fn hold(&self, project: &str, name: &str, action: &'static str) -> Held {
         let slot = self.slot(project, name);
+        if let Some(running) = slot.busy_with() {
+            tracing::debug!(instance.name = name, action, running, "waits for its turn");
+        }
         let guard = Arc::clone(&slot.lock).write_owned().await;
         slot.held(guard, action)
-    }
-
-    /// The same, but does not wait.
-    ///
-    /// # Errors
-    ///
-    /// LXD's text when somebody else works with the instance.
-    pub(crate) fn try_hold(&self, project: &str, name: &str, action: &'static str) -> Result<Held> {
-        let slot = self.slot(project, name);
-        let Ok(guard) = Arc::clone(&slot.lock).try_write_owned() else {
-            let running = *slot.action.lock().unwrap_or_else(PoisonError::into_inner);
-            let text = format!("Instance is busy running a {running:?} operation");
-            return Err(Error::failed(text));
-        };
-        Ok(slot.held(guard, action))
     }
 
     /// Waits until nobody changes the instance; others may read it too.
@@ -86,6 +72,12 @@ impl Locks {
 }
 
 impl Slot {
+    /// What somebody is doing with the instance.
+    fn busy_with(&self) -> Option<&'static str> {
+        let action = *self.action.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lock.try_write().is_err().then_some(action)
+    }
+
     fn tell(&self, action: &'static str) {
         *self.action.lock().unwrap_or_else(PoisonError::into_inner) = action;
     }
@@ -110,14 +102,14 @@ mod tests {
             locks.share("p", "i", "copy").await,
             locks.share("p", "i", "publish").await,
         );
-        assert!(locks.try_hold("p", "i", "start").is_err());
+        let mut change = Box::pin(locks.hold("p", "i", "start"));
+        assert!(futures_util::poll!(&mut change).is_pending());
+        locks.hold("q", "i", "start").await;
         drop((one, two));
-        let held = locks.try_hold("p", "i", "start").unwrap();
-        let error = locks.try_hold("p", "i", "stop").unwrap_err();
-        let text = "Instance is busy running a \"start\" operation";
-        assert_eq!(error.message(), text);
-        locks.try_hold("q", "i", "stop").unwrap();
+        let held = change.await;
+        let mut read = Box::pin(locks.share("p", "i", "copy"));
+        assert!(futures_util::poll!(&mut read).is_pending());
         drop(held);
-        locks.hold("p", "i", "stop").await;
+        read.await;
     }
 }

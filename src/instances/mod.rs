@@ -14,7 +14,6 @@ mod create;
 mod draft;
 mod endings;
 mod exec;
-mod expire;
 mod files;
 mod instance;
 mod locks;
@@ -46,6 +45,7 @@ mod streams;
 mod templates;
 mod trees;
 mod unpack;
+mod upkeep;
 mod volatile;
 mod volumes;
 
@@ -123,7 +123,7 @@ impl Instances {
         }
     }
 
-    /// Waits until nobody else works with an instance. `action` is what others are told.
+    /// Waits until nobody else works with an instance. `action` is what the log says of it.
     async fn hold(&self, instance: &Instance, action: &'static str) -> Held {
         let (project, name) = (instance.project(), instance.name());
         self.locks.hold(project, name, action).await

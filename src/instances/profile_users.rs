@@ -1,7 +1,5 @@
 //! What a change of a profile means to the instances that use it.
 
-use std::fmt::Write;
-
 use super::{Instance, change};
 use crate::{
     access::{Population, Scope},
@@ -84,7 +82,7 @@ pub(super) async fn check_restrictions(
 ///
 /// 500 with LXD's text, one line for each.
 pub(super) fn check_each(users: &[Instance], new: &ProfileRow) -> Result<()> {
-    let mut refused = String::new();
+    let mut refused = Vec::new();
     for user in users {
         let mut profiles = user.profiles.clone();
         for profile in &mut profiles {
@@ -95,13 +93,14 @@ pub(super) fn check_each(users: &[Instance], new: &ProfileRow) -> Result<()> {
         let changed = Instance::new(user.row.clone(), profiles);
         if let Err(error) = change::validate(user, &changed) {
             let (project, name) = (user.project(), user.name());
-            // Writing to text does not fail.
-            let _ = writeln!(refused, " - Project: {project}, Instance: {name}: {error}");
+            refused.push(format!(
+                " - Project: {project}, Instance: {name}: {error}\n"
+            ));
         }
     }
     if refused.is_empty() {
         return Ok(());
     }
     let text = "The following instances failed to update (profile change still saved):\n";
-    Err(Error::failed(format!("{text}{refused}")))
+    Err(Error::failed(format!("{text}{}", refused.concat())))
 }

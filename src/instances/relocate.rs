@@ -45,7 +45,7 @@ impl Instances {
         if taken.is_ok() {
             return Err(in_use(&to.name));
         }
-        let mut spec = self.spec_of(instance);
+        let mut spec = Self::spec_of(instance);
         spec.description = "Renaming instance";
         spec.requestor = Some(caller.requestor.clone());
         let scope = self.scope(instance.project()).await?;
@@ -103,9 +103,10 @@ impl Instances {
             // Two that trade names would wait for each other otherwise.
             let (first, second) = (from.min(there), from.max(there));
             let _first = this.locks.hold(first.0, first.1, "rename").await;
-            let _second = match first == second {
-                true => None,
-                false => Some(this.locks.hold(second.0, second.1, "rename").await),
+            let _second = if first == second {
+                None
+            } else {
+                Some(this.locks.hold(second.0, second.1, "rename").await)
             };
             this.move_held(&instance, &to).await
         })
@@ -213,7 +214,7 @@ fn in_use(name: &str) -> Error {
 
 impl Instances {
     /// An operation on one instance; who asked for it and what it does is for the caller to add.
-    pub(super) fn spec_of(&self, instance: &Instance) -> Spec {
+    pub(super) fn spec_of(instance: &Instance) -> Spec {
         Spec {
             project: Some(instance.project().to_owned()),
             resources: Some(query::resources(instance)),

@@ -26,7 +26,7 @@ impl Instances {
         let spec = Spec {
             description: "Deleting instance",
             requestor: Some(requestor),
-            ..self.spec_of(instance)
+            ..Self::spec_of(instance)
         };
         let (this, instance) = (self.clone(), instance.clone());
         Ok(self.operations.task(spec, move |_| async move {

@@ -20,7 +20,7 @@ impl Instances {
         let spec = Spec {
             description: "Restoring snapshot",
             requestor: Some(requestor),
-            ..self.spec_of(instance)
+            ..Self::spec_of(instance)
         };
         let (this, instance) = (self.clone(), instance.clone());
         self.operations.task(spec, move |_| async move {

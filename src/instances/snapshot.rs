@@ -41,7 +41,7 @@ impl Instances {
         let spec = Spec {
             description: "Snapshotting instance",
             requestor: Some(requestor),
-            ..self.spec_of(instance)
+            ..Self::spec_of(instance)
         };
         let (this, instance, is_stateful) = (self.clone(), instance.clone(), body.stateful);
         Ok(self.operations.task(spec, move |_| async move {
@@ -152,7 +152,7 @@ impl Instances {
             description: "Updating snapshot",
             resources: Some(query::resources_named(instance, &snapshot.name)),
             requestor: Some(requestor),
-            ..self.spec_of(instance)
+            ..Self::spec_of(instance)
         };
         let (this, mut row) = (self.clone(), snapshot.clone());
         self.operations.task(spec, move |_| async move {
@@ -191,7 +191,7 @@ impl Instances {
         let spec = Spec {
             description: "Renaming snapshot",
             requestor: Some(requestor),
-            ..self.spec_of(instance)
+            ..Self::spec_of(instance)
         };
         let (this, instance, old) = (self.clone(), instance.clone(), snapshot.name.clone());
         Ok(self.operations.task(spec, move |_| async move {
@@ -240,7 +240,7 @@ impl Instances {
             description: "Deleting snapshot",
             resources: Some(query::resources_named(instance, &full)),
             requestor: Some(requestor),
-            ..self.spec_of(instance)
+            ..Self::spec_of(instance)
         };
         let (this, instance, name) = (self.clone(), instance.clone(), snapshot.name.clone());
         self.operations.task(spec, move |_| async move {

@@ -121,7 +121,7 @@ impl Instances {
     }
 
     fn state_spec(&self, instance: &Instance, action: Action, requestor: Requestor) -> Spec {
-        let mut spec = self.spec_of(instance);
+        let mut spec = Self::spec_of(instance);
         // LXD: only the new path.
         if let Some(resources) = &mut spec.resources {
             resources.retain(|kind, _| *kind == "instances");

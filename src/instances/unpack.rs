@@ -4,13 +4,13 @@ use super::{Instance, Instances, trees};
 use crate::{
     db::images::ImageRow,
     error::Result,
-    image::Fingerprint,
     operations::Operation,
     pool::{
         Pending, SharedKey,
         unpack::{ImageFiles, Limits, unpack},
         watch::Watch,
     },
+    store::Files,
 };
 
 /// The key of an operation's metadata under which clients look for progress.
@@ -21,10 +21,13 @@ impl Instances {
     pub(super) async fn unpack(
         &self,
         instance: &Instance,
-        image: &ImageRow,
+        (image, files): (&ImageRow, Files),
         operation: &Operation,
     ) -> Result<Pending> {
-        let files = self.image_files(&image.fingerprint).await?;
+        let files = ImageFiles {
+            image: files.image,
+            rootfs: files.rootfs,
+        };
         let (pool, name) = self.tree(instance).await?;
         let map = trees::wanted_map(instance.row.kind, &instance.config);
         let key = SharedKey {
@@ -43,14 +46,6 @@ impl Instances {
             })
         };
         self.tasks.run_blocking(making).await
-    }
-
-    async fn image_files(&self, fingerprint: &Fingerprint) -> Result<ImageFiles> {
-        let files = self.images.open(fingerprint).await?;
-        Ok(ImageFiles {
-            image: files.image,
-            rootfs: files.rootfs,
-        })
     }
 }
 

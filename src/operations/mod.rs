@@ -107,6 +107,28 @@ impl Operations {
         };
         let operation = self.begin(class, spec);
         let announced = operation.object();
+        self.work(operation, work);
+        announced
+    }
+
+    /// Begins a task that its maker goes on watching.
+    pub(crate) fn watched_task<W>(
+        &self,
+        spec: Spec,
+        work: impl FnOnce(Operation) -> W + Send + 'static,
+    ) -> Operation
+    where
+        W: Future<Output = Result<()>> + Send + 'static,
+    {
+        let operation = self.begin(Class::Task, spec);
+        self.work(operation.clone(), work);
+        operation
+    }
+
+    fn work<W>(&self, operation: Operation, work: impl FnOnce(Operation) -> W + Send + 'static)
+    where
+        W: Future<Output = Result<()>> + Send + 'static,
+    {
         let this = self.clone();
         self.tasks.spawn("operation", async move {
             let outcome = AssertUnwindSafe(work(operation.clone()))
@@ -115,7 +137,6 @@ impl Operations {
             let outcome = outcome.unwrap_or_else(|_| Err(Error::failed("Internal error")));
             this.end(&operation, outcome);
         });
-        announced
     }
 
     /// Makes a token: an operation that is there until it is used or deleted.
@@ -157,6 +178,32 @@ impl Operations {
                 .await;
             this.set().remove(&id);
         });
+    }
+
+    /// Forgets what has ended long enough ago, should its own timer not have. Returns how many.
+    pub(crate) fn forget_ended(&self) -> usize {
+        let now = self.clock.now();
+        let mut set = self.set();
+        let before = set.len();
+        set.retain(|_, operation| {
+            let ended_at = operation.ended_at();
+            ended_at.is_none_or(|at| at + 2 * LINGER >= now)
+        });
+        before - set.len()
+    }
+
+    /// Ends the tokens whose time is over. Returns how many.
+    pub(crate) fn end_expired_tokens(&self) -> usize {
+        let now = self.clock.now();
+        let is_late = |operation: &&Operation| {
+            let is_live =
+                operation.class() == Class::Token && operation.status() == Status::Running;
+            is_live && operation.expires_at().is_some_and(|at| at < now)
+        };
+        let late: Vec<_> = self.set().values().filter(is_late).cloned().collect();
+        late.iter()
+            .filter(|token| self.cancel(token).is_ok())
+            .count()
     }
 
     /// The operation with this id.

@@ -15,7 +15,10 @@ use uuid::Uuid;
 
 use super::{Doors, Events, Socket, Spec, Status};
 use crate::{
-    api::objects::{Metadata, OperationObject, Requestor},
+    api::{
+        Timestamp,
+        objects::{Metadata, OperationObject, Requestor},
+    },
     clock::Clock,
     error::{Error, Result},
 };
@@ -58,6 +61,8 @@ struct Entry {
     cancel: CancellationToken,
     /// A token that was used, as opposed to one that was deleted.
     is_used: AtomicBool,
+    /// A part of another operation, of which nobody is told.
+    is_part: bool,
 }
 
 /// Guarded together, so that an event never shows half a change, and told in the order of the
@@ -66,6 +71,7 @@ struct Entry {
 struct State {
     status: Status,
     updated_at: OffsetDateTime,
+    ended_at: Option<OffsetDateTime>,
     metadata: Option<Metadata>,
     may_cancel: bool,
     err: String,
@@ -77,6 +83,7 @@ impl Operation {
         let state = State {
             status: Status::Pending,
             updated_at: created_at,
+            ended_at: None,
             metadata: spec.metadata.take(),
             may_cancel: class == Class::Token,
             err: String::new(),
@@ -92,7 +99,44 @@ impl Operation {
             status: watch::Sender::new(Status::Pending),
             cancel: CancellationToken::new(),
             is_used: AtomicBool::new(false),
+            is_part: false,
         }))
+    }
+
+    /// A part of this operation: it ends when this one is ended, or when `cancel` is, and what it
+    /// tells is kept in it.
+    pub(crate) fn part(&self, cancel: &CancellationToken) -> Self {
+        let now = self.0.clock.now();
+        Self(Arc::new(Entry {
+            id: Uuid::new_v4(),
+            class: Class::Task,
+            spec: Spec::default(),
+            created_at: now,
+            clock: self.0.clock.clone(),
+            events: self.0.events.clone(),
+            state: Mutex::new(State {
+                status: Status::Running,
+                updated_at: now,
+                ended_at: None,
+                metadata: None,
+                may_cancel: false,
+                err: String::new(),
+            }),
+            status: watch::Sender::new(Status::Running),
+            cancel: cancel.child_token(),
+            is_used: AtomicBool::new(false),
+            is_part: true,
+        }))
+    }
+
+    /// A client may end it from now on; its work looks at [`Self::cancelled`].
+    pub(crate) fn allow_cancel(&self) {
+        self.state().may_cancel = true;
+    }
+
+    /// Cancelled when the operation was told to stop.
+    pub(crate) fn cancelled(&self) -> &CancellationToken {
+        &self.0.cancel
     }
 
     /// Its UUID.
@@ -155,6 +199,17 @@ impl Operation {
         self.0.created_at
     }
 
+    /// When it ended, if it has.
+    pub(super) fn ended_at(&self) -> Option<OffsetDateTime> {
+        self.state().ended_at
+    }
+
+    /// When it is good for nothing any more, if that is a token's lot.
+    pub(super) fn expires_at(&self) -> Option<OffsetDateTime> {
+        let text = self.metadata_text("expiresAt")?;
+        text.parse::<Timestamp>().ok().map(OffsetDateTime::from)
+    }
+
     /// Where it is in its life.
     pub(crate) fn status(&self) -> Status {
         self.state().status
@@ -190,9 +245,10 @@ impl Operation {
 
     /// Tells what it is like. Done while the state is locked: nothing overtakes it.
     fn announce(&self, state: &State) {
-        let (project, owner) = (self.project(), self.requestor());
-        let object = self.render(state);
-        self.0.events.operation(project, owner, &object);
+        if !self.0.is_part {
+            let (project, owner) = (self.project(), self.requestor());
+            self.0.events.operation(project, owner, &self.render(state));
+        }
     }
 
     /// Adds to its metadata, and tells so.
@@ -234,6 +290,16 @@ impl Operation {
         !self.0.is_used.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether it is a part of another one.
+    pub(crate) fn is_part(&self) -> bool {
+        self.0.is_part
+    }
+
+    /// Ends a part of an operation.
+    pub(crate) fn end(&self) {
+        self.0.cancel.cancel();
+    }
+
     pub(super) fn cancel(&self) {
         self.0.cancel.cancel();
     }
@@ -247,6 +313,7 @@ impl Operation {
         state.status = next;
         err.clone_into(&mut state.err);
         if next.is_final() {
+            state.ended_at = Some(self.0.clock.now());
             state.may_cancel = state.may_cancel && self.0.class == Class::Token;
         }
         self.announce(&state);

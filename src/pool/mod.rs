@@ -36,6 +36,7 @@ mod subids;
 pub(crate) mod unpack;
 mod usage;
 pub(crate) mod watch;
+mod writeback;
 
 use std::{
     fs, io,

@@ -12,6 +12,7 @@ use super::{
     name::Kind,
     record::{RECORD, Record},
     staging, usage,
+    writeback::WriteBack,
 };
 use crate::error::{Context, Error, Result};
 
@@ -62,13 +63,14 @@ impl Pool {
         }
         let staged = self.stage()?;
         let tree = staged.directory("tree")?;
+        let written = WriteBack::begin(&tree)?;
         unpack(staging::open(&tree)?.as_fd())?;
         let record = Record {
             map: key.map,
             shared: Some(key.clone()),
         };
         record.write(&tree)?;
-        disk::sync_file_system(&tree)?;
+        written.finish(&tree)?;
         disk::private_directory(&self.path(super::SHARED))?;
         disk::move_to(&tree, &self.path(key.path()))?;
         Ok(held)

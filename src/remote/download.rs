@@ -175,6 +175,7 @@ impl<'a, S: Sink> Resuming<'a, S> {
         }
         self.sink.write(bytes.clone()).await?;
         self.meter.add(length);
+        self.meter.wait(length).await;
         Ok(bytes)
     }
 }

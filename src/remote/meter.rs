@@ -7,6 +7,8 @@ use std::{
 
 use tokio::sync::watch;
 
+use super::Held;
+
 /// How often it is told at most.
 const TOLD_EVERY: Duration = Duration::from_millis(200);
 
@@ -14,6 +16,7 @@ const TOLD_EVERY: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone)]
 pub(crate) struct Meter {
     told: Arc<watch::Sender<Option<String>>>,
+    held: Option<Held>,
     label: &'static str,
     total_bytes: Option<u64>,
     done_bytes: u64,
@@ -26,6 +29,7 @@ impl Meter {
     pub(crate) fn new(told: Arc<watch::Sender<Option<String>>>) -> Self {
         Self {
             told,
+            held: None,
             label: "",
             total_bytes: None,
             done_bytes: 0,
@@ -34,11 +38,25 @@ impl Meter {
         }
     }
 
+    /// A download that a limit holds back.
+    pub(crate) fn held(mut self, held: Option<Held>) -> Self {
+        self.held = held;
+        self
+    }
+
+    /// So many bytes have come: waits until more may.
+    pub(super) async fn wait(&self, bytes: u64) {
+        if let Some(held) = &self.held {
+            held.wait(bytes).await;
+        }
+    }
+
     /// For a file of its own, called `label`, of so many bytes if that is known.
     pub(super) fn of(&self, label: &'static str, total_bytes: Option<u64>) -> Self {
         Self {
             label,
             total_bytes,
+            held: self.held.clone(),
             ..Self::new(Arc::clone(&self.told))
         }
     }

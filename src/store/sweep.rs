@@ -112,21 +112,23 @@ impl Store {
     }
 
     fn damaged(&self, known: &BTreeMap<Fingerprint, Layout>) -> Vec<String> {
+        known
+            .iter()
+            .filter(|(fingerprint, layout)| !self.is_whole(fingerprint, **layout))
+            .map(|(fingerprint, _)| fingerprint.to_string())
+            .collect()
+    }
+
+    /// Whether the files of a fingerprint are there, with the sizes that are recorded.
+    pub(crate) fn is_whole(&self, fingerprint: &Fingerprint, layout: Layout) -> bool {
         let has = |path: &Path, size: i64| {
             fs::symlink_metadata(path)
                 .is_ok_and(|data| data.is_file() && i64::try_from(data.len()) == Ok(size))
         };
-        let whole = |fingerprint: &Fingerprint, layout: &Layout| {
-            has(&self.image_path(fingerprint), layout.image_size_bytes())
-                && layout
-                    .rootfs_size_bytes()
-                    .is_none_or(|size| has(&self.rootfs_path(fingerprint), size))
-        };
-        known
-            .iter()
-            .filter(|(fingerprint, layout)| !whole(fingerprint, layout))
-            .map(|(fingerprint, _)| fingerprint.to_string())
-            .collect()
+        has(&self.image_path(fingerprint), layout.image_size_bytes())
+            && layout
+                .rootfs_size_bytes()
+                .is_none_or(|size| has(&self.rootfs_path(fingerprint), size))
     }
 }
 

@@ -23,6 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["trust"],
     &["images"],
     &["instances"],
+    &["jobs"],
     &["http", "web"],
     &["daemon", "cli"],
 ];

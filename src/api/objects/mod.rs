@@ -15,8 +15,8 @@ pub(crate) use certificate::Certificate;
 pub(crate) use event::{Event, Lifecycle, Logging, Requestor};
 pub(crate) use image::{Alias, Image, ImageAlias, UpdateSource};
 pub(crate) use instance::{
-    CpuState, DiskState, Instance, InstanceFull, InstanceSnapshot, InstanceState, MemoryState,
-    NetworkAddress, NetworkCounters, NetworkState,
+    Instance, InstanceFull, InstanceSnapshot, InstanceState, MemoryState, NetworkAddress,
+    NetworkCounters, NetworkState,
 };
 pub(crate) use network::Network;
 pub(crate) use operation::{Metadata, OperationObject, Resources};

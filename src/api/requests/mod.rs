@@ -24,8 +24,8 @@ pub(crate) use images::{
     ImagesPost, ImagesPostSource,
 };
 pub(crate) use instances::{
-    ImageMetadata, InstanceConsolePost, InstanceExecPost, InstancePost, InstancePostTarget,
-    InstancePut, InstanceSnapshotPost, InstanceSnapshotPut, InstanceSnapshotsPost, InstanceSource,
+    ImageMetadata, InstanceConsolePost, InstanceExecPost, InstancePost, InstancePut,
+    InstanceSnapshotPost, InstanceSnapshotPut, InstanceSnapshotsPost, InstanceSource,
     InstanceStatePut, InstancesPost, InstancesPut,
 };
 pub(crate) use profiles::{ProfilePost, ProfilePut, ProfilesPost};

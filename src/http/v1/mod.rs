@@ -17,6 +17,7 @@ pub(super) mod projects;
 pub(super) mod server;
 pub(super) mod snapshots;
 pub(super) mod storage;
+pub(super) mod tasks;
 pub(super) mod upload;
 pub(super) mod volumes;
 

@@ -16,7 +16,9 @@ pub(crate) async fn list(call: Call) -> Result<Answer> {
     let profiles = &call.services.profiles;
     let scope = profiles.scope(call.project()).await?;
     let mut found = profiles.list(&scope).await?;
-    found.iter_mut().for_each(|profile| confine(&call, profile));
+    for profile in &mut found {
+        confine(&call, profile);
+    }
     if call.recursion() {
         return Answer::sync(&found);
     }

@@ -11,6 +11,9 @@ use crate::{
     error::Result,
 };
 
+/// A change of this brings a look at what has expired.
+const CACHE_EXPIRY: &str = "images.remote_cache_expiry";
+
 /// GET: every project.
 pub(crate) async fn list(call: Call) -> Result<Answer> {
     let mut projects = call.services.projects.list().await?;
@@ -52,7 +55,7 @@ pub(crate) async fn put(mut call: Call) -> Result<Answer> {
     let project = call.services.projects.get(call.segment(0)).await?;
     call.edit().check(&tagged(&project))?;
     let new = call.json().await?;
-    change(&call, new, ProjectChange::Replace).await
+    change(&call, &project, (new, ProjectChange::Replace)).await
 }
 
 /// PATCH: the keys that are named.
@@ -61,19 +64,21 @@ pub(crate) async fn patch(mut call: Call) -> Result<Answer> {
     call.edit().check(&tagged(&project))?;
     let body = call.bytes().await?;
     let description = json::decode::<Jmap>(&body)?.contains("description");
-    change(
-        &call,
-        json::decode(&body)?,
-        ProjectChange::Merge { description },
-    )
-    .await
+    let change_to = (json::decode(&body)?, ProjectChange::Merge { description });
+    change(&call, &project, change_to).await
 }
 
-async fn change(call: &Call, new: ProjectPut, how: ProjectChange) -> Result<Answer> {
-    call.services
-        .projects
-        .change(call.segment(0), new, how, call.edit())
-        .await?;
+async fn change(
+    call: &Call,
+    old: &Project,
+    (new, how): (ProjectPut, ProjectChange),
+) -> Result<Answer> {
+    let (projects, name) = (&call.services.projects, call.segment(0));
+    projects.change(name, new, how, call.edit()).await?;
+    let is = projects.get(name).await?;
+    if is.config.get(CACHE_EXPIRY) != old.config.get(CACHE_EXPIRY) {
+        call.services.jobs.nudge("expiry");
+    }
     Ok(Answer::done())
 }
 

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Instance, Instances,
     progress::{Done, Progress},
+    query,
     status::Status,
 };
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
         requests::{ImagesPost, ImagesPostSource},
     },
     config::keys,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     image::{Architecture, Compression, Workers},
     images::Description,
     operations::{Operation, Spec},
@@ -173,7 +174,12 @@ impl Instances {
                 snapshot: None,
             });
         };
-        let (instance, row) = self.find_snapshot(project, name, snapshot).await?;
+        let found = self.find_snapshot(project, name, snapshot).await;
+        let (instance, row) = found.map_err(|error| match error.kind() {
+            // LXD: a snapshot is an instance here.
+            Kind::NotFound => query::not_found(),
+            _ => error,
+        })?;
         Ok(Found {
             instance,
             snapshot: Some(row.name),

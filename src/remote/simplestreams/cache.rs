@@ -118,6 +118,25 @@ impl Cache {
         written
     }
 
+    /// Removes the documents that were last found to be current before `then`, and what a write
+    /// left behind. Returns how many.
+    pub(super) fn remove_unused(&self, then: OffsetDateTime) -> io::Result<usize> {
+        let entries = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            entries => entries?,
+        };
+        let mut removed = 0;
+        for entry in entries {
+            let entry = entry?;
+            let modified = entry.metadata().and_then(|data| data.modified());
+            if modified.is_ok_and(|modified| OffsetDateTime::from(modified) < then) {
+                fs::remove_file(entry.path())?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
     /// The document was found to be current.
     pub(super) fn touch(&self, about: &About, pin: Option<&Pin>, now: OffsetDateTime) {
         let file = OpenOptions::new()
@@ -169,6 +188,11 @@ mod tests {
         torn.pop();
         fs::write(&path, torn).unwrap();
         assert!(cache.read(&about, None, 100).is_none());
+        let modified = fs::metadata(&path).unwrap().modified().unwrap().into();
+        assert_eq!(cache.remove_unused(modified).unwrap(), 0);
+        let later = modified + time::Duration::nanoseconds(1);
+        assert_eq!(cache.remove_unused(later).unwrap(), 1);
+        assert!(cache.find(url, None).is_none());
         fs::write(&path, b"").unwrap();
         assert!(cache.find(url, None).is_none());
     }

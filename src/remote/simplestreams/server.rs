@@ -45,6 +45,9 @@ const MAX_LISTS: usize = 16;
 /// How long documents are taken to be current.
 const CURRENT_FOR: time::Duration = time::Duration::hours(1);
 
+/// How long documents are kept after they were last found to be current.
+const KEPT_FOR: time::Duration = time::Duration::days(30);
+
 /// How long a server is given to get over having gone back in time.
 const ROLLBACK_FOR: time::Duration = time::Duration::hours(24);
 
@@ -95,6 +98,8 @@ struct Known {
     catalog: Option<Arc<Catalog>>,
     documents: Vec<About>,
     checked: Option<Instant>,
+    /// Why its documents may be out of date: what it was last asked for did not come.
+    outdated: Option<String>,
     used: Option<Instant>,
 }
 
@@ -105,6 +110,7 @@ pub(crate) struct StreamServer {
     pub(super) contact: Contact,
     base: Url,
     catalog: Arc<Catalog>,
+    outdated: Option<String>,
 }
 
 /// An image of such a server.
@@ -120,6 +126,26 @@ struct Document {
     about: About,
     /// `None` when it is the same as before, and only kept on disk.
     body: Option<Bytes>,
+    /// Why it may be out of date.
+    outdated: Option<String>,
+}
+
+impl Document {
+    /// One that is on disk, and why it may be out of date.
+    fn kept(about: About, outdated: Option<&str>) -> Self {
+        Self {
+            about,
+            body: None,
+            outdated: outdated.map(str::to_owned),
+        }
+    }
+}
+
+impl StreamServer {
+    /// Why what it offers may be out of date: it could not be asked, or went back in time.
+    pub(crate) fn outdated(&self) -> Option<&str> {
+        self.outdated.as_deref()
+    }
 }
 
 impl Streams {
@@ -165,7 +191,22 @@ impl Streams {
             contact,
             base,
             catalog,
+            outdated: known.outdated.clone(),
         })
+    }
+
+    /// Removes kept documents that nobody has asked for in a long time. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be looked at.
+    pub(crate) async fn remove_unused(&self) -> Result<usize> {
+        let (cache, then) = (self.cache.clone(), self.clock.now() - KEPT_FOR);
+        let remove = move || {
+            let removed = cache.remove_unused(then);
+            removed.context("Failed to look at the kept streams")
+        };
+        self.tasks.run_blocking(remove).await
     }
 
     fn known(&self, key: Address) -> Arc<tokio::sync::Mutex<Known>> {
@@ -226,6 +267,10 @@ impl Streams {
             let document = look.document(&url, MAX_PRODUCTS_BYTES).await;
             documents.push(document.context(PRODUCTS_FAILED)?);
         }
+        if freshness != Freshness::Hour {
+            let mut all = std::iter::once(&index).chain(&documents);
+            known.outdated = all.find_map(|document| document.outdated.clone());
+        }
         let abouts: Vec<_> = documents
             .iter()
             .map(|document| document.about.clone())
@@ -275,10 +320,7 @@ impl Look<'_> {
         };
         let age = self.streams.clock.now() - kept.checked;
         if self.freshness == Freshness::Hour && age < CURRENT_FOR {
-            return Ok(Document {
-                about: kept.about,
-                body: None,
-            });
+            return Ok(Document::kept(kept.about, None));
         }
         let known = Some(&kept.about).filter(|_| self.freshness != Freshness::Anew);
         let fetched = match self.fetch(url, known, max_bytes).await {
@@ -286,18 +328,13 @@ impl Look<'_> {
             Err(error) if error.kind() == Kind::Forbidden => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, %url, "using the stream that was kept");
-                return Ok(Document {
-                    about: kept.about,
-                    body: None,
-                });
+                return Ok(Document::kept(kept.about, Some(error.message())));
             }
         };
         if age < ROLLBACK_FOR && self.is_older(&fetched, &kept.about, max_bytes).await? {
             tracing::warn!(%url, "the server went back in time: using the stream that was kept");
-            return Ok(Document {
-                about: kept.about,
-                body: None,
-            });
+            let why = format!("The list at {} is older than it was", shown(url));
+            return Ok(Document::kept(kept.about, Some(&why)));
         }
         Ok(fetched)
     }
@@ -333,10 +370,7 @@ impl Look<'_> {
         let status = answer.response.status();
         if let (StatusCode::NOT_MODIFIED, Some(about)) = (status, known) {
             self.touch(about);
-            return Ok(Document {
-                about: about.clone(),
-                body: None,
-            });
+            return Ok(Document::kept(about.clone(), None));
         }
         if status != StatusCode::OK {
             return Err(unable_to_fetch(url, &answer.response));
@@ -351,6 +385,7 @@ impl Look<'_> {
         Ok(Document {
             about,
             body: Some(body),
+            outdated: None,
         })
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod instances;
 pub(crate) mod invariants;
 pub(crate) mod multipart;
 pub(crate) mod packed;
+pub(crate) mod publishing;
 pub(crate) mod pulls;
 pub(crate) mod sources;
 pub(crate) mod strace;
