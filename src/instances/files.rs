@@ -48,7 +48,7 @@ impl Instances {
         &self,
         instance: &Instance,
         path: &str,
-        requestor: Requestor,
+        requestor: &Requestor,
     ) -> Result<Pulled> {
         let name = path.to_owned();
         let pulled = self.in_root(instance, move |root| read(root, &name));
@@ -97,7 +97,7 @@ impl Instances {
     }
 
     /// Tells that something was pushed.
-    pub(crate) fn pushed(&self, instance: &Instance, path: &str, requestor: Requestor) {
+    pub(crate) fn pushed(&self, instance: &Instance, path: &str, requestor: &Requestor) {
         self.tell_path("instance-file-pushed", instance, path, requestor);
     }
 
@@ -110,7 +110,7 @@ impl Instances {
         &self,
         instance: &Instance,
         path: &str,
-        requestor: Requestor,
+        requestor: &Requestor,
     ) -> Result<()> {
         let name = path.to_owned();
         self.in_root(instance, move |root| root.delete(&name))
@@ -140,11 +140,11 @@ impl Instances {
         action: &'static str,
         instance: &Instance,
         path: &str,
-        requestor: Requestor,
+        requestor: &Requestor,
     ) {
         let url = format!("/1.0/instances/{}", escape(instance.name()));
         let where_to = (instance.project(), url.as_str());
-        self.tell(action, where_to, Some(&requestor), &[("path", path)]);
+        self.tell(action, where_to, Some(requestor), &[("path", path)]);
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn directory(
         path: PathBuf::new(),
     };
     let copied = copy.directory(from, to, 0);
-    copied.context(format_args!("Failed to copy {:?}", copy.path))
+    copied.context(format_args!("Failed to copy {}", copy.path.display()))
 }
 
 /// Copies the attributes of a directory, and nothing that is in it.

@@ -65,13 +65,13 @@ pub(super) fn copy(
 }
 
 fn times(found: &Stat) -> Timestamps {
-    let time = |seconds, nanoseconds| Timespec {
+    let time = |seconds, nanoseconds: u64| Timespec {
         tv_sec: seconds,
-        tv_nsec: nanoseconds,
+        tv_nsec: nanoseconds.cast_signed(),
     };
     Timestamps {
-        last_access: time(found.st_atime as _, found.st_atime_nsec as _),
-        last_modification: time(found.st_mtime as _, found.st_mtime_nsec as _),
+        last_access: time(found.st_atime, found.st_atime_nsec),
+        last_modification: time(found.st_mtime, found.st_mtime_nsec),
     }
 }
 

@@ -53,7 +53,7 @@ impl Pool {
             let held = self.ensure_shared(key, unpack)?;
             self.above(key, held)?
         };
-        self.place(staged, name)
+        self.place(&staged, name)
     }
 
     /// A whole tree of its own.
@@ -64,7 +64,7 @@ impl Pool {
     ) -> Result<Staged> {
         let staged = self.stage_tree(map, None)?;
         unpack(staging::open(&staged.tree)?.as_fd())?;
-        staged.complete(Record { map, shared: None })
+        staged.complete(&Record { map, shared: None })
     }
 
     /// A tree that lies above a shared one, and differs in nothing yet.
@@ -98,7 +98,7 @@ impl Pool {
         }
         Record { map, shared: None }.write(&staged.tree)?;
         disk::sync_small(&staged.tree)?;
-        self.place(staged, name)
+        self.place(&staged, name)
     }
 
     /// Copies the tree of an instance or a snapshot to a new instance or snapshot. The snapshots of
@@ -115,7 +115,7 @@ impl Pool {
             Some(_) if !self.has_overlays() => self.flattened(pool, from, record.map)?,
             _ => self.copied(pool, from, None)?,
         };
-        self.place(staged, to)
+        self.place(&staged, to)
     }
 
     /// Replaces a stopped instance's tree by a copy of its snapshot's, at once.
@@ -157,7 +157,7 @@ impl Pool {
             part(old.as_fd(), new.as_fd(), ROOTFS, shift)?;
         }
         let shared = shared.map(|key| SharedKey { map, ..key });
-        staged.complete(Record { map, shared })
+        staged.complete(&Record { map, shared })
     }
 
     /// What is to lie below a copy: the same shared tree, brought over from another pool or shifted
@@ -193,7 +193,7 @@ impl Pool {
         own_directory(&staged.tree.join(ROOTFS), map, 0o700)?;
         let rootfs = staging::open(&staged.tree.join(ROOTFS))?;
         copy::directory(root.as_fd(), rootfs.as_fd(), None)?;
-        staged.complete(Record { map, shared: None })
+        staged.complete(&Record { map, shared: None })
     }
 
     fn stage_tree(&self, map: IdMap, held: Option<InUse>) -> Result<Staged> {
@@ -217,7 +217,7 @@ impl Pool {
     }
 
     /// Gives a whole tree its name.
-    fn place(&self, staged: Staged, name: &TreeName) -> Result<Pending> {
+    fn place(&self, staged: &Staged, name: &TreeName) -> Result<Pending> {
         disk::private_directory(&self.path(name.parent()))?;
         if !name.is_snapshot() && !name.is_virtual_machine() {
             self.open_for_passage(name)?;
@@ -245,7 +245,7 @@ impl Pool {
 
 impl Staged {
     /// Writes the record, and makes all that is there last.
-    fn complete(self, record: Record) -> Result<Self> {
+    fn complete(self, record: &Record) -> Result<Self> {
         record.write(&self.tree)?;
         disk::sync_file_system(&self.tree)?;
         Ok(self)

@@ -73,7 +73,8 @@ impl Removal {
         if depth > DEPTH {
             return self.move_up(parent, name);
         }
-        let inner = beneath::open_directory(parent, as_path(name)).map_err(errno_of)?;
+        let inner =
+            beneath::open_directory(parent, as_path(name)).map_err(|error| errno_of(&error))?;
         while self.empty(inner.as_fd(), depth)? {}
         drop(inner);
         persist(parent, name, AtFlags::REMOVEDIR)
@@ -116,8 +117,8 @@ pub(super) fn as_path(name: &CStr) -> &Path {
     Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()))
 }
 
-fn errno_of(error: io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+fn errno_of(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
 #[cfg(test)]

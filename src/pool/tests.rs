@@ -97,9 +97,9 @@ fn key(map: IdMap) -> SharedKey {
 /// What an unpacker would do.
 fn unpack(target: BorrowedFd<'_>) -> Result<()> {
     let make = |path| rustix::fs::mkdirat(target, path, Mode::from_raw_mode(0o755)).unwrap();
-    ["templates", "rootfs", "rootfs/etc", "rootfs/old"]
-        .into_iter()
-        .for_each(make);
+    for path in ["templates", "rootfs", "rootfs/etc", "rootfs/old"] {
+        make(path);
+    }
     write_at(target, "metadata.yaml", "architecture: x86_64\n");
     write_at(target, "templates/a.tpl", "a");
     write_at(target, "rootfs/etc/hostname", "image\n");

@@ -2,9 +2,10 @@
 
 use std::{
     ffi::OsStr,
-    io,
+    fs, io,
     path::Path,
     process::{ExitStatus, Stdio},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -40,10 +41,19 @@ impl Said {
     }
 }
 
-/// A program of the package `lxc`, with an environment of its own.
+/// A program of the package `lxc`, with an environment of its own, and without the descriptors
+/// that whoever started the daemon left open: they would be open inside of containers.
 pub(super) fn command(program: &str) -> Command {
+    static CLOSING: OnceLock<Option<String>> = OnceLock::new();
     let path = std::env::var_os("PATH").unwrap_or_else(|| USUAL_PATH.into());
-    let mut command = Command::new(program);
+    let mut command = match CLOSING.get_or_init(closing) {
+        None => Command::new(program),
+        Some(closing) => {
+            let mut command = Command::new("bash");
+            command.args(["-c", closing, program]);
+            command
+        }
+    };
     command
         .env_clear()
         .env("PATH", path)
@@ -52,6 +62,41 @@ pub(super) fn command(program: &str) -> Command {
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command
+}
+
+/// A line for the shell that closes what children would inherit, and becomes its arguments; none
+/// when there is nothing, as under systemd. Our own descriptors are closed by the kernel.
+fn closing() -> Option<String> {
+    let inherited: Vec<_> = inherited()
+        .iter()
+        .map(|number| format!("{number}>&-"))
+        .collect();
+    if inherited.is_empty() {
+        return None;
+    }
+    let closed = inherited.join(" ");
+    tracing::debug!(closed, "descriptors that containers are not to get");
+    Some(format!("exec {closed}; exec \"$0\" \"$@\""))
+}
+
+/// The descriptors beside the usual three that children would inherit.
+fn inherited() -> Vec<u32> {
+    /// The kernel's sign for a descriptor that children do not get.
+    const CLOSED_ON_EXEC: u32 = 0o2_000_000;
+    let listed = fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let numbers = listed.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_inherited = |number: &u32| {
+        let told = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
+        let flags = told.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+        flags.is_some_and(|flags| flags & CLOSED_ON_EXEC == 0)
+    };
+    numbers
+        .filter(|number| *number > 2 && is_inherited(number))
+        .collect()
 }
 
 /// One of liblxc's programs for a container in this directory.

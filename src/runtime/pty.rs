@@ -11,7 +11,7 @@ use std::{
 use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
     pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt},
-    termios::{OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize},
+    termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, unix::AsyncFd};
 
@@ -51,6 +51,8 @@ fn open(width: u16, height: u16) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
     // The terminal inside echoes and edits; this one passes everything on.
     let mut attributes = tcgetattr(&theirs)?;
     attributes.make_raw();
+    // liblxc switches the editing of output on again.
+    attributes.output_modes.remove(OutputModes::ONLCR);
     tcsetattr(&theirs, OptionalActions::Now, &attributes)?;
     let mode = fcntl_getfl(&ours)?;
     fcntl_setfl(ours.as_fd(), mode | OFlags::NONBLOCK)?;

@@ -3,10 +3,15 @@
 use std::{
     fs::{self, DirBuilder, OpenOptions, Permissions},
     io::{ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
     time::Duration,
 };
+
+use tokio::time::timeout;
 
 use super::{
     Ending, Running, Runtime, Spec,
@@ -15,6 +20,7 @@ use super::{
     limits::Layout,
     processes::{self, Role},
     program::{self, Said},
+    readiness,
     running::ending,
 };
 use crate::error::{Context, Error, Result};
@@ -163,7 +169,7 @@ impl Runtime {
     }
 
     /// A handle of the container's monitor, if it has one.
-    async fn monitor(&self, name: &str, place: &Path) -> Option<std::os::fd::OwnedFd> {
+    async fn monitor(&self, name: &str, place: &Path) -> Option<OwnedFd> {
         let (lxcpath, name) = (self.lxcpath().to_owned(), name.to_owned());
         let written = fs::read_to_string(place.join(MONITOR)).unwrap_or_default();
         let look = move || {
@@ -192,12 +198,13 @@ impl Runtime {
     /// Ends what may be left of a container, and removes what belongs to its run.
     pub(super) async fn clear_away(&self, name: &str) {
         let place = self.place(name);
-        if self.monitor(name, &place).await.is_some() {
+        if let Some(monitor) = self.monitor(name, &place).await {
             let mut command = program::for_container("lxc-stop", self.lxcpath(), name);
             command.arg("-k");
             if let Err(error) = program::run(&mut command, TELL_WITHIN).await {
                 tracing::warn!(%error, container = name, "what is left of it was not stopped");
             }
+            gone(monitor, name).await;
         }
         let removed = self
             .0
@@ -231,6 +238,16 @@ impl Runtime {
         }
         write(&logs.join(super::logs::CONFIG_COPY), 0o600, &text)?;
         write(&place.join(CONFIG), 0o600, &text)
+    }
+}
+
+/// Waits until a monitor that was told to end has ended.
+async fn gone(monitor: OwnedFd, name: &str) {
+    let Ok(monitor) = readiness(monitor) else {
+        return;
+    };
+    if timeout(TELL_WITHIN, monitor.readable()).await.is_err() {
+        tracing::warn!(container = name, "what is left of it does not end");
     }
 }
 

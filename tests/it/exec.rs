@@ -198,11 +198,6 @@ fn much_output_waits_for_a_slow_client() {
     let script = "head -c 20000000 /dev/zero; echo end >&2";
     let mut session = daemon.exec("c", &json!({"command": ["sh", "-c", script]}));
     let before = daemon.peak_memory_kib();
-    // Until somebody reads, only so much is under way.
-    assert!(soon(PATIENCE, || runs(
-        &daemon,
-        "head -c 20000000 /dev/zero"
-    )));
     assert_eq!(session.read("1").len(), 20_000_000);
     assert_eq!(session.read("2"), b"end\n");
     assert_eq!(code(&daemon, &session), 0);
@@ -332,11 +327,10 @@ fn the_console_is_a_terminal_too() {
         .operation()
         .clone();
     let mut session = Session::open(&daemon, &operation);
-    // What is written there comes out here.
-    let seen = soon(PATIENCE, || {
-        daemon.run("c", &["sh", "-c", "echo seen > /dev/console"]).0 == 0
-    });
-    assert!(seen);
+    // What is written there comes out here, once somebody is connected.
+    let script = "while :; do echo seen > /dev/console; sleep 0.1; done";
+    let writing = json!({"command": ["sh", "-c", script]});
+    daemon.post("/1.0/instances/c/exec", &writing).operation();
     session.read_until("0", "seen");
     let operation = session.vanish();
     assert_eq!(ended(&daemon, &operation)["status"], "Success");

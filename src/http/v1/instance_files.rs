@@ -24,9 +24,10 @@ pub(crate) async fn get(call: Call) -> Result<Answer> {
     let instance = named(&call).await?;
     let instances = &call.services.instances;
     if *call.method() == Method::HEAD {
-        return Ok(described(instances.look(&instance, path).await?));
+        let pulled = instances.look(&instance, path).await?;
+        return Ok(described(&pulled));
     }
-    let pulled = instances.pull(&instance, path, call.requestor()).await?;
+    let pulled = instances.pull(&instance, path, &call.requestor()).await?;
     let Pulled {
         attributes,
         content,
@@ -68,7 +69,7 @@ fn link(name: &str, target: String) -> Response<Body> {
 }
 
 /// The answer to HEAD: no body, whatever it is.
-fn described(pulled: Pulled) -> Answer {
+fn described(pulled: &Pulled) -> Answer {
     let mut response = Response::new(Body::empty());
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
@@ -122,7 +123,7 @@ pub(crate) async fn post(mut call: Call) -> Result<Answer> {
         }
         other => return Err(Error::bad_request(format!("Bad file type: {other}"))),
     }
-    instances.pushed(&instance, &path, call.requestor());
+    instances.pushed(&instance, &path, &call.requestor());
     Ok(Answer::done())
 }
 
@@ -177,7 +178,7 @@ pub(crate) async fn delete(call: Call) -> Result<Answer> {
     let instance = named(&call).await?;
     let instances = &call.services.instances;
     instances
-        .delete_file(&instance, path, call.requestor())
+        .delete_file(&instance, path, &call.requestor())
         .await?;
     Ok(Answer::done())
 }
