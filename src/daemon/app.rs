@@ -123,12 +123,9 @@ async fn serve(options: Options) -> Result<()> {
     );
     instances.recover().await?;
     instances.resume().await?;
-    let jobs = Jobs::new(
-        schedule::jobs((&images, &instances), &operations, &streams),
-        (operations.clone(), settings.clone()),
-        clock.clone(),
-        tasks.clone(),
-    );
+    let table = schedule::jobs((&images, &instances), &operations, &streams);
+    let of_jobs = (operations.clone(), settings.clone());
+    let jobs = Jobs::new(table, of_jobs, clock.clone(), tasks.clone());
     let (listening, versioned) = (https.clone(), db.clone());
     let services = Arc::new(Services {
         images,
@@ -163,11 +160,8 @@ async fn serve(options: Options) -> Result<()> {
     );
     open_https(&settings, &https, &router).await;
 
-    let (directory, stopping) = (paths.directory.clone(), tasks.stopping().clone());
-    let watch = watch_certificate(directory, identity.clone(), stopping);
-    tasks.spawn("certificate watch", watch);
+    keep_watch(&paths, &identity, &tasks);
     jobs.start();
-    lifecycle::feed_watchdog(&tasks);
     lifecycle::tell_systemd(&[NotifyState::Ready]);
     greet(&paths, &https);
     let directory = paths.directory.clone();
@@ -181,6 +175,14 @@ async fn serve(options: Options) -> Result<()> {
     } else {
         Err(Error::failed("A listener ended by itself"))
     }
+}
+
+/// Begins to watch over the certificate files, and to tell systemd that the daemon lives.
+fn keep_watch(paths: &Paths, identity: &Identity, tasks: &Tasks) {
+    let (directory, stopping) = (paths.directory.clone(), tasks.stopping().clone());
+    let watch = watch_certificate(directory, identity.clone(), stopping);
+    tasks.spawn("certificate watch", watch);
+    lifecycle::feed_watchdog(tasks);
 }
 
 /// Opens the database and puts into it what every server has.
