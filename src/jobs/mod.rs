@@ -219,3 +219,6 @@ impl Drop for Ending<'_> {
         self.row.ended.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;
