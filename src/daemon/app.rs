@@ -70,6 +70,17 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Runs until the daemon is to end. Returns whether somebody asked for that.
+async fn until_end(
+    paths: &Paths,
+    identity: &Identity,
+    tasks: &Tasks,
+    signals: &mut Signals,
+) -> bool {
+    let asked = signals.end(|| reload(&paths.directory, identity));
+    tasks.stopping().run_until_cancelled(asked).await.is_some()
+}
+
 async fn serve(options: Options) -> Result<()> {
     let Options {
         paths,
@@ -123,9 +134,12 @@ async fn serve(options: Options) -> Result<()> {
     );
     instances.recover().await?;
     instances.resume().await?;
-    let table = schedule::jobs((&images, &instances), &operations, &streams);
-    let of_jobs = (operations.clone(), settings.clone());
-    let jobs = Jobs::new(table, of_jobs, clock.clone(), tasks.clone());
+    let jobs = Jobs::new(
+        schedule::jobs((&images, &instances), &operations, &streams),
+        (operations.clone(), settings.clone()),
+        clock.clone(),
+        tasks.clone(),
+    );
     let (listening, versioned) = (https.clone(), db.clone());
     let services = Arc::new(Services {
         images,
@@ -164,9 +178,7 @@ async fn serve(options: Options) -> Result<()> {
     jobs.start();
     lifecycle::tell_systemd(&[NotifyState::Ready]);
     greet(&paths, &https);
-    let directory = paths.directory.clone();
-    let asked = signals.end(|| reload(&directory, &identity));
-    let asked = tasks.stopping().run_until_cancelled(asked).await.is_some();
+    let asked = until_end(&paths, &identity, &tasks, &mut signals).await;
     lifecycle::wind_down(&tasks, &operations, &mut signals).await;
     db.close().await;
     tracing::info!("ended");

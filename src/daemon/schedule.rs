@@ -23,7 +23,6 @@ pub(super) fn jobs(
 ) -> Vec<Job> {
     let expiry = images.clone();
     let sweep = images.clone();
-    let (updates, until, by_hand) = (images.clone(), images.clone(), images.clone());
     let (ended, tokens) = (operations.clone(), operations.clone());
     let streams = streams.clone();
     let (snapshots, over, trees) = (instances.clone(), instances.clone(), instances.clone());
@@ -108,21 +107,26 @@ pub(super) fn jobs(
                 async move { instances.sweep_trees(operation).await }
             },
         ),
-        Job::new(
-            "auto-update",
-            "Updating images",
-            when_due(move || {
-                let images = until.clone();
-                async move { images.until_updates().await }
-            }),
-            move |operation| {
-                let images = updates.clone();
-                async move { images.update_all(operation).await }
-            },
-        )
-        .at_start()
-        .by_hand(move || by_hand.make_updates_due()),
+        updating(images),
     ]
+}
+
+fn updating(images: &Images) -> Job {
+    let (updates, until, by_hand) = (images.clone(), images.clone(), images.clone());
+    Job::new(
+        "auto-update",
+        "Updating images",
+        when_due(move || {
+            let images = until.clone();
+            async move { images.until_updates().await }
+        }),
+        move |operation| {
+            let images = updates.clone();
+            async move { images.update_all(operation).await }
+        },
+    )
+    .at_start()
+    .by_hand(move || by_hand.make_updates_due())
 }
 
 /// Tells how many there were.

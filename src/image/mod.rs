@@ -10,8 +10,7 @@ mod metadata;
 
 pub(crate) use arch::{Architecture, architectures, host_architectures};
 pub(crate) use archive::{
-    Encoder, Format, Job, Limits, SNIFF_BYTES, Workers, check_root, inspect_metadata,
-    inspect_unified,
+    Encoder, Format, Limits, SNIFF_BYTES, Workers, check_root, inspect_metadata, inspect_unified,
 };
 pub(crate) use compression::{Compression, Preset, Squashfs};
 pub(crate) use fingerprint::{Fingerprint, FingerprintPrefix, NotAFingerprint};

@@ -1,6 +1,6 @@
 //! `PUT` and `PATCH` of an instance.
 
-use super::{Config, Instance, Instances, check, create::drop_empty, draft, query, record};
+use super::{Config, Instance, Instances, check, create::drop_empty, draft, query, record, spec};
 use crate::{
     access::{Edit, Population, Scope},
     api::{objects::OperationObject, requests::InstancePut},
@@ -113,8 +113,24 @@ impl Instances {
         population.allow_update(record::subject(&changed))?;
         write(&mut transaction, &changed).await?;
         Db::commit(transaction).await?;
+        self.limit_now(&old, &changed).await;
         self.tell_instance("instance-updated", &changed, &[]);
         Ok(())
+    }
+
+    /// Puts changed limits on a container that runs. What cannot be put on it now, or is no
+    /// limit any more, waits for its next start.
+    async fn limit_now(&self, old: &Instance, new: &Instance) {
+        let (was, is) = (spec::limits(&old.config), spec::limits(&new.config));
+        let (Some(running), Ok(limits)) = (self.find_running(new), is) else {
+            return;
+        };
+        if was.is_ok_and(|was| was == limits) {
+            return;
+        }
+        if let Err(error) = self.runtime.limit(&running, limits).await {
+            tracing::warn!(%error, instance.name = new.name(), "limits wait for the next start");
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::OnceCell;
 
-use super::{Instance, Instances, Status, state::Stop, trees};
+use super::{Instance, Instances, Status, trees};
 use crate::{
     error::{Context, Result},
     runtime::{Ending, Running},
@@ -259,11 +259,6 @@ impl Instances {
         if let Err(error) = started.await {
             tracing::warn!(%error, instance.name = instance.name(), "not started");
         }
-    }
-
-    /// Stops a running instance for a change that needs it stopped, such as its deletion.
-    pub(crate) async fn force_stop(&self, instance: &Instance) -> Result<()> {
-        self.stop_held(instance, Stop::Forced).await
     }
 }
 

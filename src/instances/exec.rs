@@ -39,11 +39,11 @@ impl Instances {
     pub(crate) fn exec(
         &self,
         instance: &Instance,
-        request: InstanceExecPost,
+        request: &InstanceExecPost,
         requestor: Requestor,
     ) -> Result<OperationObject> {
         let running = self.ready(instance)?;
-        let command = command(instance, &request);
+        let command = command(instance, request);
         let spec = Spec {
             description: "Executing command",
             requestor: Some(requestor.clone()),
@@ -51,13 +51,12 @@ impl Instances {
         };
         self.tell_exec(instance, &request.command, requestor);
         if !request.wait_for_websocket {
-            let this = self.clone();
+            let (this, record) = (self.clone(), request.record_output);
             return Ok(self.operations.task(spec, move |operation| async move {
-                let record = request.record_output;
                 this.run_alone(&operation, &running, command, record).await
             }));
         }
-        self.exec_with_clients(spec, running, command, &request)
+        self.exec_with_clients(spec, running, command, request)
     }
 
     /// The container of an instance that can take a command.
@@ -86,9 +85,10 @@ impl Instances {
             ("interactive".to_owned(), request.interactive.into()),
         ]));
         spec.doors = Some(doors);
-        let streams = match request.interactive {
-            true => Streams::Terminal(dimension(request.width), dimension(request.height)),
-            false => Streams::Pipes,
+        let streams = if request.interactive {
+            Streams::Terminal(dimension(request.width), dimension(request.height))
+        } else {
+            Streams::Pipes
         };
         let this = self.clone();
         Ok(self.operations.task(spec, move |operation| async move {

@@ -23,7 +23,7 @@ impl Instances {
         requestor: Requestor,
     ) -> Result<Option<MetadataFile>> {
         let file = self.metadata_file(instance).await?;
-        self.tell_metadata("instance-metadata-retrieved", instance, requestor);
+        self.tell_metadata("instance-metadata-retrieved", instance, &requestor);
         Ok(file)
     }
 
@@ -73,14 +73,13 @@ impl Instances {
         let text = file.to_yaml()?;
         let write = move |pool: &Pool, tree: &TreeName| pool.replace_metadata(tree, &text);
         self.with_tree(instance, write).await?;
-        self.tell_metadata("instance-metadata-updated", instance, requestor);
+        self.tell_metadata("instance-metadata-updated", instance, &requestor);
         Ok(())
     }
 
     /// The names of an instance's templates.
     pub(crate) async fn templates(&self, instance: &Instance) -> Result<Vec<String>> {
-        self.with_templates(instance, |templates| templates.list())
-            .await
+        self.with_templates(instance, Templates::list).await
     }
 
     /// A template, for reading.
@@ -170,9 +169,9 @@ impl Instances {
         self.tasks.run_blocking(move || work(&pool, &tree)).await
     }
 
-    fn tell_metadata(&self, action: &'static str, instance: &Instance, requestor: Requestor) {
+    fn tell_metadata(&self, action: &'static str, instance: &Instance, requestor: &Requestor) {
         let path = metadata_path(instance);
-        self.tell(action, (instance.project(), &path), Some(&requestor), &[]);
+        self.tell(action, (instance.project(), &path), Some(requestor), &[]);
     }
 
     fn tell_template(

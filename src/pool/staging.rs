@@ -44,11 +44,6 @@ impl Staging {
         std::fs::create_dir(&path).context(format_args!("Failed to make {}", path.display()))?;
         Ok(path)
     }
-
-    /// A handle of it.
-    pub(super) fn handle(&self) -> Result<OwnedFd> {
-        open(&self.0)
-    }
 }
 
 impl Drop for Staging {

@@ -79,9 +79,10 @@ impl Group {
     /// Puts other limits on the running container.
     pub(super) fn limit(&self, limits: &Limits, layout: &Layout) -> Result<()> {
         for setting in layout.files(limits) {
-            let directory = match layout.is_legacy(setting.controller) {
-                true => self.legacy(setting.controller),
-                false => self.unified.as_deref(),
+            let directory = if layout.is_legacy(setting.controller) {
+                self.legacy(setting.controller)
+            } else {
+                self.unified.as_deref()
             };
             let Some(directory) = directory else { continue };
             fs::write(directory.join(setting.file), &setting.value)

@@ -28,12 +28,11 @@ mod usage;
 
 pub(crate) use attach::{Attached, Control, Exec, Streams};
 pub(crate) use logs::LogKind;
-pub(crate) use network::{Address, Counters, Interface, Traffic};
+pub(crate) use network::{Address, Counters, Interface};
 pub(crate) use pty::Terminal;
 pub(crate) use running::{Ending, Running};
 pub(crate) use spec::{Bind, Ids, Limits, Nic, NicKind, Spec};
-pub(crate) use start::Found;
-pub(crate) use usage::{Memory, Usage};
+pub(crate) use usage::Memory;
 
 use std::{
     collections::BTreeMap,

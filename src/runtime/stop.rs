@@ -10,9 +10,6 @@ use crate::error::{Error, Result};
 /// How long liblxc's programs may take.
 const TELL_WITHIN: Duration = Duration::from_secs(30);
 
-/// How long what liblxc does not find any more may take to be gone.
-const GOING_WITHIN: Duration = Duration::from_secs(5);
-
 /// How long a killed container may take to be gone.
 const KILLED_WITHIN: Duration = Duration::from_secs(30);
 

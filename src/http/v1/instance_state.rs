@@ -40,7 +40,7 @@ pub(crate) async fn exec(mut call: Call) -> Result<Answer> {
     let body: InstanceExecPost = call.json().await?;
     let instance = named(&call).await?;
     let instances = &call.services.instances;
-    let operation = instances.exec(&instance, body, call.requestor())?;
+    let operation = instances.exec(&instance, &body, call.requestor())?;
     Ok(Answer::operation(operation))
 }
 

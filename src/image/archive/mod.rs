@@ -18,7 +18,7 @@ mod top;
 
 pub(crate) use attributes::{Attributes, Modified, Xattr};
 pub(crate) use decode::decoder;
-pub(crate) use encode::{Encoder, Job, Workers};
+pub(crate) use encode::{Encoder, Workers};
 pub(crate) use header::{Kind, Special};
 pub(crate) use inspect::{Limits, inspect_metadata, inspect_unified};
 pub(crate) use qcow2::{Disk, check_root};

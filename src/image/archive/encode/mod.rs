@@ -14,7 +14,7 @@ mod workers;
 mod xz;
 mod zstd;
 
-pub(crate) use workers::{Job, Workers};
+pub(crate) use workers::Workers;
 
 use std::io::{self, Write};
 
