@@ -81,6 +81,14 @@ async fn until_end(
     tasks.stopping().run_until_cancelled(asked).await.is_some()
 }
 
+/// Makes the state directory this daemon's.
+fn claim(directory: &Path) -> Result<Lock> {
+    // What needs another mode gets it by name.
+    rustix::process::umask(Mode::from_raw_mode(0o077));
+    store::directory(directory, 0o711)?;
+    Lock::take(directory)
+}
+
 async fn serve(options: Options) -> Result<()> {
     let Options {
         paths,
@@ -93,10 +101,7 @@ async fn serve(options: Options) -> Result<()> {
     logging::start(&log_level, events.clone())?;
     let mut signals = Signals::listen()?;
 
-    // What needs another mode gets it by name.
-    rustix::process::umask(Mode::from_raw_mode(0o077));
-    store::directory(&paths.directory, 0o711)?;
-    let _lock = Lock::take(&paths.directory)?;
+    let _lock = claim(&paths.directory)?;
     let identity = Identity::new(certificate::load_or_create(&paths.directory, clock.now())?);
     let settled = Arc::<OnceLock<Settings>>::default();
     let https = Https::new(tls::config(identity.clone())?, tasks.clone())

@@ -170,7 +170,7 @@ mod tests {
             plan.fail(key.clone(), "no luck", (HOURS_6, now));
             let retry = now + minutes(pause);
             assert!(
-                !plan.is_retried(&key, retry - Duration::from_nanos(1)),
+                !plan.is_retried(&key, retry.checked_sub(Duration::from_nanos(1)).unwrap()),
                 "{pause}"
             );
             assert!(plan.is_retried(&key, retry), "{pause}");

@@ -99,7 +99,7 @@ impl Instances {
         self.tell_template(
             "instance-metadata-template-retrieved",
             (instance, name),
-            requestor,
+            &requestor,
         );
         Ok(file)
     }
@@ -122,7 +122,7 @@ impl Instances {
         self.tell_template(
             "instance-metadata-template-created",
             (instance, name),
-            requestor,
+            &requestor,
         );
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Instances {
         self.tell_template(
             "instance-metadata-template-deleted",
             (instance, name),
-            requestor,
+            &requestor,
         );
         Ok(())
     }
@@ -178,14 +178,14 @@ impl Instances {
         &self,
         action: &'static str,
         (instance, name): (&Instance, &str),
-        requestor: Requestor,
+        requestor: &Requestor,
     ) {
         let path = metadata_path(instance) + "/templates";
         let details = [("path", name)];
         self.tell(
             action,
             (instance.project(), &path),
-            Some(&requestor),
+            Some(requestor),
             &details,
         );
     }

@@ -89,7 +89,11 @@ pub(super) fn limits(config: &Config) -> Result<Limits> {
         cpus: set("limits.cpu").map(|text| cpus(text)).transpose()?,
         memory_bytes: set("limits.memory").map(|text| memory(text)).transpose()?,
         processes: set("limits.processes")
-            .map(|text| text.parse().map_err(|_| bad("limits.processes", text)))
+            .map(|text| {
+                text.parse()
+                    .ok()
+                    .ok_or_else(|| bad("limits.processes", text))
+            })
             .transpose()?,
     })
 }
@@ -128,7 +132,7 @@ fn ranges(text: &str) -> Option<Vec<u32>> {
 fn memory(text: &str) -> Result<u64> {
     let wrong = || bad("limits.memory", text);
     if let Some(percent) = text.strip_suffix('%') {
-        let percent: u64 = percent.parse().map_err(|_| wrong())?;
+        let percent: u64 = percent.parse().ok().ok_or_else(wrong)?;
         let information = std::fs::read_to_string("/proc/meminfo")?;
         let total = information
             .lines()
@@ -138,7 +142,7 @@ fn memory(text: &str) -> Result<u64> {
         return Ok(kib.saturating_mul(1024) / 100 * percent);
     }
     let bytes = parse_size(text).ok_or_else(wrong)?;
-    u64::try_from(bytes).map_err(|_| wrong())
+    u64::try_from(bytes).ok().ok_or_else(wrong)
 }
 
 /// A host path that a disk brings in; the root disk and volumes of pools bring none.

@@ -100,7 +100,7 @@ impl Instances {
         requestor: Requestor,
     ) -> Result<OperationObject> {
         let action = Action::named(&request.action)?;
-        let spec = self.state_spec(instance, action, requestor);
+        let spec = Self::state_spec(instance, action, requestor);
         let (this, instance) = (self.clone(), instance.clone());
         Ok(self.operations.task(spec, move |_: Operation| async move {
             this.act_alone(&instance, action, &request).await
@@ -120,7 +120,7 @@ impl Instances {
         self.act(&instance, action, request).await
     }
 
-    fn state_spec(&self, instance: &Instance, action: Action, requestor: Requestor) -> Spec {
+    fn state_spec(instance: &Instance, action: Action, requestor: Requestor) -> Spec {
         let mut spec = Self::spec_of(instance);
         // LXD: only the new path.
         if let Some(resources) = &mut spec.resources {

@@ -105,7 +105,7 @@ fn shown(interface: runtime::Interface) -> NetworkState {
 fn address(address: runtime::Address) -> NetworkAddress {
     NetworkAddress {
         family: address.family,
-        address: address.address,
+        address: address.text,
         netmask: address.prefix.to_string(),
         scope: address.scope,
     }

@@ -50,7 +50,8 @@ impl Sockets {
 /// What a client sends over the control socket.
 #[derive(Debug, Deserialize)]
 struct Command {
-    command: String,
+    #[serde(rename = "command")]
+    name: String,
     #[serde(default)]
     args: BTreeMap<String, String>,
     #[serde(default)]
@@ -137,7 +138,7 @@ async fn obey(control: Option<Socket>, handle: &Control, terminal: Option<Termin
 impl Command {
     fn apply(&self, handle: &Control, terminal: Option<&Terminal>) -> Result<()> {
         let argument = |name: &str| self.args.get(name).and_then(|text| text.parse().ok());
-        match (self.command.as_str(), terminal) {
+        match (self.name.as_str(), terminal) {
             ("signal", _) => handle.signal(self.signal),
             ("window-resize", Some(terminal)) => match (argument("width"), argument("height")) {
                 (Some(width), Some(height)) => terminal.resize(width, height),

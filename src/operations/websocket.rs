@@ -129,7 +129,7 @@ impl Doors {
         let sender = waiting.take().ok_or_else(refused)?;
         let (ours, theirs) = Socket::pair();
         // Nobody waits any more when the operation has ended.
-        sender.send(ours).map_err(|_| refused())?;
+        sender.send(ours).ok().ok_or_else(refused)?;
         Ok(theirs)
     }
 }

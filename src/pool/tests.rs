@@ -95,6 +95,7 @@ fn key(map: IdMap) -> SharedKey {
 }
 
 /// What an unpacker would do.
+#[expect(clippy::unnecessary_wraps, reason = "an unpacker may fail")]
 fn unpack(target: BorrowedFd<'_>) -> Result<()> {
     let make = |path| rustix::fs::mkdirat(target, path, Mode::from_raw_mode(0o755)).unwrap();
     for path in ["templates", "rootfs", "rootfs/etc", "rootfs/old"] {
@@ -415,7 +416,7 @@ fn a_running_containers_mount_outlives_the_daemon() {
     drop(in_use);
 
     let next = Trial::open(&trial.home);
-    assert_eq!(next.kept().unwrap(), [c1.clone()]);
+    assert_eq!(next.kept().unwrap(), std::slice::from_ref(&c1));
     let taken_over = next.mount(&c1).unwrap();
     write_at(taken_over.rootfs(), "new", "2");
     assert_eq!(fs::read_to_string(rootfs.join("new")).unwrap(), "2");

@@ -98,7 +98,7 @@ mod tests {
     fn a_limit_ends_when_somebody_waits() {
         let throttle = Throttle::new(|| Some(1));
         let held = Held::by(&throttle);
-        held.clone().lift();
+        held.lift();
         let mut waiting = Box::pin(held.wait(1_000_000));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_ready());

@@ -1,6 +1,6 @@
 //! liblxc's configuration of a container, one `key = value` a line.
 
-use std::{fmt::Write as _, path::Path};
+use std::path::Path;
 
 use super::{Bind, Ids, Nic, NicKind, Spec, limits::Layout};
 use crate::error::{Context, Error, Result};
@@ -10,13 +10,13 @@ use crate::error::{Context, Error, Result};
 pub(super) struct Host {
     /// How control groups are mounted.
     pub(super) layout: Layout,
-    /// Whether AppArmor confines, and profiles can be loaded.
+    /// Whether `AppArmor` confines, and profiles can be loaded.
     pub(super) app_armor: AppArmor,
     /// Files of liblxc's that others put there (lxcfs), if the directory exists.
     pub(super) has_includes: bool,
 }
 
-/// What AppArmor can do here.
+/// What `AppArmor` can do here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AppArmor {
     /// The kernel has none.
@@ -124,8 +124,7 @@ impl Lines {
                 "Invalid value for {key:?}: Control characters are not allowed"
             )));
         }
-        // Writing to a string does not fail.
-        drop(writeln!(self.0, "{key} = {value}"));
+        self.0.extend([key, " = ", value, "\n"]);
         Ok(())
     }
 
@@ -139,13 +138,15 @@ impl Lines {
     }
 
     fn kernel(&mut self, spec: &Spec, host: &Host) -> Result<()> {
-        let cgroup = match host.layout.is_unified() {
-            true => "cgroup:rw:force",
-            false => "cgroup:mixed",
+        let cgroup = if host.layout.is_unified() {
+            "cgroup:rw:force"
+        } else {
+            "cgroup:mixed"
         };
-        let of_kernel = match spec.ids.is_none() && !spec.has_nesting {
-            true => "proc:mixed sys:mixed",
-            false => "proc:rw sys:rw",
+        let of_kernel = if spec.ids.is_none() && !spec.has_nesting {
+            "proc:mixed sys:mixed"
+        } else {
+            "proc:rw sys:rw"
         };
         self.set("lxc.mount.auto", &format!("{of_kernel} {cgroup}"))?;
         self.set("lxc.autodev", "1")?;

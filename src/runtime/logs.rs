@@ -2,9 +2,9 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::ErrorKind,
+    io::{self, ErrorKind},
     os::unix::fs::OpenOptionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use super::{Runtime, start::directory};
@@ -98,7 +98,8 @@ impl Runtime {
     /// Keeps the logs of an instance that has another name now.
     pub(crate) fn rename_logs(&self, from: &str, to: &str) -> Result<()> {
         self.remove_logs(to)?;
-        optional(fs::rename(self.log_directory(from), self.log_directory(to))).map(drop)
+        let (from, to) = (self.log_directory(from), self.log_directory(to));
+        optional(set_aside(&from, &to)).map(drop)
     }
 
     /// What was written to the console, oldest first; none when there was never one.
@@ -141,7 +142,7 @@ impl Runtime {
         let logs = self.log_directory(name);
         directory(&logs, 0o700)?;
         let log = logs.join(LIBLXC_LOG);
-        optional(fs::rename(&log, logs.join("lxc.log.old")))?;
+        optional(set_aside(&log, &logs.join("lxc.log.old")))?;
         for part in [format!("{CONSOLE_LOG}.1"), CONSOLE_LOG.to_owned()] {
             optional(fs::remove_file(logs.join(part)))?;
         }
@@ -160,4 +161,9 @@ fn optional<T>(done: std::io::Result<T>) -> Result<Option<T>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Gives a log another name; a log that a power cut takes back is no loss.
+fn set_aside(from: &Path, to: &Path) -> io::Result<()> {
+    rustix::fs::rename(from, to).map_err(io::Error::from)
 }

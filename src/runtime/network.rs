@@ -37,7 +37,7 @@ pub(crate) struct Address {
     /// `inet` or `inet6`.
     pub(crate) family: String,
     /// The address.
-    pub(crate) address: String,
+    pub(crate) text: String,
     /// How many bits of it are the network's.
     pub(crate) prefix: u8,
     /// `global`, `link` or `local`.
@@ -74,10 +74,12 @@ pub(crate) struct Traffic {
 #[derive(Default)]
 struct Link {
     ifname: String,
-    link_index: Option<u32>,
+    #[serde(rename = "link_index")]
+    peer: Option<u32>,
     flags: Vec<String>,
     mtu: u64,
-    link_type: String,
+    #[serde(rename = "link_type")]
+    kind: String,
     address: String,
     addr_info: Vec<Info>,
     stats64: Counters,
@@ -114,7 +116,7 @@ fn parse(json: &str) -> Result<Vec<Interface>> {
 
 fn interface(link: Link) -> Interface {
     let has = |flag: &str| link.flags.iter().any(|name| name == flag);
-    let is_loopback = link.link_type == "loopback";
+    let is_loopback = link.kind == "loopback";
     let kind = match (is_loopback, has("POINTOPOINT")) {
         (true, _) => "loopback",
         (false, true) => "point-to-point",
@@ -130,7 +132,7 @@ fn interface(link: Link) -> Interface {
         } else {
             link.address
         },
-        host_name: link.link_index.and_then(name_on_host).unwrap_or_default(),
+        host_name: link.peer.and_then(name_on_host).unwrap_or_default(),
         mtu: link.mtu,
         name: link.ifname,
     }
@@ -139,7 +141,7 @@ fn interface(link: Link) -> Interface {
 fn address(info: Info) -> Address {
     Address {
         family: info.family,
-        address: info.local,
+        text: info.local,
         prefix: info.prefixlen,
         // LXD's word.
         scope: if info.scope == "host" {

@@ -51,6 +51,10 @@ pub(crate) struct Limits {
 
 /// A host path that is seen inside.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the mount, and they go with each other in every way"
+)]
 pub(crate) struct Bind {
     /// On the host.
     pub(crate) source: PathBuf,

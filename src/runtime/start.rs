@@ -26,7 +26,7 @@ use super::{
 use crate::error::{Context, Error, Result};
 
 /// How long a container may take to come up to where its first process runs.
-const START_WITHIN: Duration = Duration::from_secs(60);
+const START_WITHIN: Duration = Duration::from_mins(1);
 
 /// How long liblxc may take to tell something.
 const TELL_WITHIN: Duration = Duration::from_secs(10);

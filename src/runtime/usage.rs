@@ -17,6 +17,10 @@ pub(crate) struct Usage {
 
 /// Bytes of memory.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "a number says in its name what it counts"
+)]
 pub(crate) struct Memory {
     /// In use.
     pub(crate) usage_bytes: u64,

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Read, Write as _},
+    io::Write as _,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
@@ -55,11 +55,7 @@ impl Jail {
 
     fn text(&self, path: &str) -> String {
         match self.root.read(path).unwrap().1 {
-            Content::File(mut file) => {
-                let mut text = String::new();
-                file.read_to_string(&mut text).unwrap();
-                text
-            }
+            Content::File(file) => std::io::read_to_string(file).unwrap(),
             other => panic!("{other:?}"),
         }
     }

@@ -82,7 +82,7 @@ impl Reader {
     }
 
     /// Opens a file that is too long to be read ahead; none if it is no file any more.
-    pub(super) fn open(self, found: &Found) -> Result<Option<(File, Stat)>> {
+    pub(super) fn open(found: &Found) -> Result<Option<(File, Stat)>> {
         match regular(found) {
             Ok(opened) => Ok(opened),
             Err(error) => is_gone(error)

@@ -90,7 +90,7 @@ fn close(mut parts: Vec<Part>, size_bytes: u64) -> Vec<Part> {
 pub(super) fn map(parts: &[Part]) -> Vec<u8> {
     let mut map = format!("{}\n", parts.len());
     for part in parts {
-        map.push_str(&format!("{}\n{}\n", part.offset, part.size_bytes));
+        map.extend([part.offset.to_string(), part.size_bytes.to_string()].map(|it| it + "\n"));
     }
     let mut map = map.into_bytes();
     let length = map.len() as u64;

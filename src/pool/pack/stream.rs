@@ -79,13 +79,14 @@ impl Stream<'_, '_> {
                     fail(&give, error);
                 }
             });
-            self.take(ordered, reader)
+            // Ends the threads, even when writing fails.
+            let ordered = ordered;
+            self.take(&ordered, reader)
         })
     }
 
-    /// Writes what is ready, in order. Threads end with the queue that is taken here, even when
-    /// writing fails.
-    fn take(&mut self, ordered: Receiver<Receiver<Pieces>>, reader: Reader) -> Result<()> {
+    /// Writes what is ready, in order.
+    fn take(&mut self, ordered: &Receiver<Receiver<Pieces>>, reader: Reader) -> Result<()> {
         while let Ok(pieces) = ordered.recv() {
             let pieces = pieces.recv();
             let pieces = pieces.map_err(|_gone| Error::failed("Failed to read the instance"))??;
@@ -100,7 +101,7 @@ impl Stream<'_, '_> {
     }
 
     fn large(&mut self, found: &Found, reader: Reader) -> Result<()> {
-        let Some((mut file, stat)) = reader.open(found)? else {
+        let Some((mut file, stat)) = Reader::open(found)? else {
             return Ok(());
         };
         let path = &found.path;

@@ -240,7 +240,7 @@ fn trees_without_end_are_refused() {
         let mut directory = std::os::fd::OwnedFd::from(File::open(root.path()).unwrap());
         for _ in 0..depth {
             // What is there already is fine.
-            let _ = rustix::fs::mkdirat(&directory, "d", rustix::fs::Mode::RWXU);
+            drop(rustix::fs::mkdirat(&directory, "d", rustix::fs::Mode::RWXU));
             directory = beneath::open_directory(&directory, "d").unwrap();
         }
     };
@@ -291,7 +291,7 @@ fn the_disk_of_a_virtual_machine_goes_there_and_back() {
     let scratch = TempDir::new().unwrap();
     let raw = scratch.path().join("root.img");
     let disk = File::create(&raw).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&disk, &[7; 100_000], 3 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&disk, &vec![7; 100_000], 3 << 20).unwrap();
     disk.set_len(16 << 20).unwrap();
     let (disk, directory) = (
         File::open(&raw).unwrap(),

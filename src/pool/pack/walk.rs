@@ -192,7 +192,7 @@ impl<S: FnMut(Batch) -> bool> Walk<S> {
                 names.push(name.into());
             }
         }
-        names.sort_unstable_by(|one: &Box<[u8]>, other| other.cmp(one));
+        names.sort_unstable_by(|one, other| Ord::cmp(other, one));
         Ok((names, bytes))
     }
 

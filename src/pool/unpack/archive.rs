@@ -10,7 +10,7 @@ use super::{
     budget::Budget,
     disk,
     feed::Feed,
-    meta::Meta,
+    meta::{self, Meta},
     place::{Name, Part, Place},
     tree::Tree,
     wording,
@@ -54,7 +54,7 @@ impl Archive<'_, '_> {
         match self.part.place(name, entry.kind, &mut self.seen)? {
             Place::Nowhere => Ok(()),
             Place::Metadata => {
-                let data = tar.data(self.meta.limit()).map_err(read)?;
+                let data = tar.data(meta::MAX_METADATA_BYTES).map_err(read)?;
                 self.meta.metadata(entry.kind, data)
             }
             Place::Template(path) => self.template(&path, entry.kind, tar),
@@ -67,10 +67,10 @@ impl Archive<'_, '_> {
         match kind {
             Kind::Directory => self.meta.template_directory(path),
             Kind::Regular => {
-                let data = tar.data(self.meta.template_limit()).map_err(read)?;
+                let data = tar.data(meta::MAX_TEMPLATE_BYTES).map_err(read)?;
                 self.meta.template(path, data)
             }
-            _ => Err(super::meta::not_a_template(path)),
+            _ => Err(meta::not_a_template(path)),
         }
     }
 

@@ -20,10 +20,10 @@ use crate::{
 };
 
 /// Longest `metadata.yaml`.
-const MAX_METADATA_BYTES: u64 = 1024 * 1024;
+pub(super) const MAX_METADATA_BYTES: u64 = 1024 * 1024;
 
-/// Longest template, and how many there may be.
-const MAX_TEMPLATE_BYTES: u64 = 1024 * 1024;
+/// Longest template.
+pub(super) const MAX_TEMPLATE_BYTES: u64 = 1024 * 1024;
 const MAX_TEMPLATES: usize = 256;
 
 /// What was found and written so far.
@@ -54,16 +54,6 @@ impl<'t> Meta<'t> {
     /// Where everything goes.
     pub(super) fn target(&self) -> BorrowedFd<'t> {
         self.target
-    }
-
-    /// Longest `metadata.yaml`.
-    pub(super) fn limit(&self) -> u64 {
-        MAX_METADATA_BYTES
-    }
-
-    /// Longest template.
-    pub(super) fn template_limit(&self) -> u64 {
-        MAX_TEMPLATE_BYTES
     }
 
     /// The metadata that were found, at the end.

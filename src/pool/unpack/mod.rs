@@ -43,7 +43,7 @@ use super::{beneath, idmap::IdMap, watch::Watch};
 use crate::{
     error::{Error, Result},
     image::{
-        ImageType, Metadata,
+        ImageType,
         archive::{Format, SNIFF_BYTES, Seen},
     },
 };
@@ -93,20 +93,7 @@ impl Default for Limits {
     }
 }
 
-/// What came out of an image.
-#[derive(Debug)]
-pub(crate) struct Unpacked {
-    /// Container or virtual machine.
-    pub(crate) kind: ImageType,
-    /// Its metadata.
-    pub(crate) metadata: Metadata,
-    /// How many bytes of data were written.
-    pub(crate) bytes: u64,
-    /// How many files, directories and everything else.
-    pub(crate) entries: u64,
-}
-
-/// Unpacks an image into the empty directory `target`. What is half done when it fails is for the
+/// Unpacks an image into the empty directory `target`, and says what it makes. What is half done when it fails is for the
 /// caller to remove. Blocks; to be called where that is allowed.
 ///
 /// # Errors
@@ -119,7 +106,7 @@ pub(crate) fn unpack(
     map: IdMap,
     limits: &Limits,
     watch: &Watch<'_>,
-) -> Result<Unpacked> {
+) -> Result<ImageType> {
     let total = AtomicU64::new(0);
     let mut budget = Budget::new(limits, watch, &total, source.length()?);
     let mut meta = Meta::new(target);
@@ -139,14 +126,8 @@ pub(crate) fn unpack(
             }
         }
     })?;
-    let metadata = meta.take_metadata()?;
-    let kind = finish(&mut meta, source, limits, watch)?;
-    Ok(Unpacked {
-        kind,
-        metadata,
-        bytes: budget.bytes,
-        entries: budget.entries,
-    })
+    meta.take_metadata()?;
+    finish(&mut meta, source, limits, watch)
 }
 
 impl ImageFiles {

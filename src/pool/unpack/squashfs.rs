@@ -68,15 +68,15 @@ impl Squashfs<'_, '_> {
         match self.part.place(name, node.kind, &mut self.seen)? {
             Place::Nowhere => Ok(()),
             Place::Metadata => {
-                let limit = self.meta.limit();
-                let data = self.data(&mut node, walk, limit)?;
+                let limit = meta::MAX_METADATA_BYTES;
+                let data = Self::data(&mut node, walk, limit)?;
                 self.meta.metadata(node.kind, data)
             }
             Place::Template(path) => match node.kind {
                 Kind::Directory => self.meta.template_directory(&path),
                 Kind::Regular => {
-                    let limit = self.meta.template_limit();
-                    let data = self.data(&mut node, walk, limit)?;
+                    let limit = meta::MAX_TEMPLATE_BYTES;
+                    let data = Self::data(&mut node, walk, limit)?;
                     self.meta.template(&path, data)
                 }
                 _ => Err(meta::not_a_template(&path)),
@@ -86,12 +86,7 @@ impl Squashfs<'_, '_> {
         }
     }
 
-    fn data(
-        &mut self,
-        node: &mut Node,
-        walk: &mut Walk<'_>,
-        limit: u64,
-    ) -> Result<Option<Vec<u8>>> {
+    fn data(node: &mut Node, walk: &mut Walk<'_>, limit: u64) -> Result<Option<Vec<u8>>> {
         match &mut node.content {
             Some(content) => walk.data(content, limit).map_err(read),
             None => Ok(None),

@@ -85,7 +85,7 @@ impl Tree {
             match mkdirat(&parent, OsStr::from_bytes(name), Mode::RWXU) {
                 Ok(()) => {}
                 Err(Errno::EXIST) => {
-                    self.check_directory(&parent, name, path)?;
+                    Self::check_directory(&parent, name, path)?;
                     self.has_again = true;
                 }
                 Err(error) => return Err(wording::entry(path, error)),
@@ -218,7 +218,7 @@ impl Tree {
     /// A file that the caller fills and then finishes.
     pub(super) fn begin(&mut self, path: &[u8]) -> Result<File> {
         let (parent, name) = self.spot(path)?;
-        let file = create(&*parent, name, None).map_err(|error| wording::entry(path, error))?;
+        let file = create(&parent, name, None).map_err(|error| wording::entry(path, error))?;
         Ok(File::from(file))
     }
 
@@ -236,7 +236,7 @@ impl Tree {
         settle(&self.top, b"", &self.own, self.map)?;
         for (path, attributes) in std::mem::take(&mut self.pending) {
             let (top, map) = (Arc::clone(&self.top), self.map);
-            let job = move || settle(&*top, &path, &attributes, map);
+            let job = move || settle(&top, &path, &attributes, map);
             if self.has_again {
                 job()?;
             } else {
@@ -265,7 +265,7 @@ impl Tree {
     }
 
     fn open_parent(&mut self, parent: &[u8]) -> Result<Arc<OwnedFd>> {
-        let handle = match open_directory(&*self.top, parent) {
+        let handle = match open_directory(&self.top, parent) {
             Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => {
                 // A link of that name may be about to be made.
                 self.writers.wait()?;
@@ -300,7 +300,7 @@ impl Tree {
         Ok(handle)
     }
 
-    fn check_directory(&self, parent: &OwnedFd, name: &[u8], path: &[u8]) -> Result<()> {
+    fn check_directory(parent: &OwnedFd, name: &[u8], path: &[u8]) -> Result<()> {
         match open_directory(parent, name) {
             Ok(_) => Ok(()),
             Err(_) => Err(wording::entry(path, Errno::EXIST)),

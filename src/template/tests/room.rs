@@ -8,13 +8,16 @@ fn sources() -> Vec<(String, String)> {
     let mut sources = Vec::new();
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(&directory).unwrap() {
-            let path = entry.unwrap().path().to_str().unwrap().to_owned();
+            let path = entry.unwrap().path();
+            let ending = path.extension().and_then(|end| end.to_str());
+            let (is_code, is_text) = (ending == Some("rs"), ending == Some("txt"));
+            let path = path.to_str().unwrap().to_owned();
             if path.ends_with("/tests") {
-            } else if path.ends_with(".rs") {
+            } else if is_code {
                 let source = fs::read_to_string(&path).unwrap();
                 let code = source.split("#[cfg(test)]").next().unwrap().to_owned();
                 sources.push((path, code));
-            } else if !path.ends_with(".txt") {
+            } else if !is_text {
                 directories.push(path);
             }
         }

@@ -50,7 +50,7 @@ fn records(records: &[(&str, &[u8])]) -> Vec<u8> {
     let mut data = Vec::new();
     for (key, value) in records {
         let rest = key.len() + value.len() + 3;
-        let length = (rest..)
+        let length = (rest..rest + 9)
             .find(|length| length.to_string().len() + rest == *length)
             .unwrap();
         data.extend(format!("{length} {key}=").bytes());

@@ -23,7 +23,7 @@ pub(in crate::pool) fn unpack_files(
     rootfs: Option<&Path>,
     target: &Path,
     map: IdMap,
-) -> Result<Unpacked> {
+) -> Result<ImageType> {
     unpack_within(image, rootfs, target, map, &Limits::default())
 }
 
@@ -33,7 +33,7 @@ fn unpack_within(
     target: &Path,
     map: IdMap,
     limits: &Limits,
-) -> Result<Unpacked> {
+) -> Result<ImageType> {
     fs::create_dir_all(target).unwrap();
     let source = ImageFiles {
         image: File::open(image).unwrap(),
@@ -110,7 +110,7 @@ fn everything_comes_out_of_a_tar_archive_however_it_is_packed() {
         );
         let target = scratch.path().join(format!("{name}.out"));
         let unpacked = unpack_files(&file, None, &target, IdMap::IDENTITY).unwrap();
-        assert_eq!(unpacked.kind, ImageType::Container);
+        assert_eq!(unpacked, ImageType::Container);
         assert_same(&wanted, &facts::facts(&target.join("rootfs")));
         assert_eq!(
             fs::read_to_string(target.join("metadata.yaml")).unwrap(),
@@ -228,7 +228,7 @@ fn the_root_of_a_split_image_goes_into_rootfs_whole() {
 /// A virtual machine's disk of 64 MiB with a little in it, and the image of it.
 fn disk(scratch: &Path) -> PathBuf {
     let raw = File::create(scratch.join("raw")).unwrap();
-    raw.write_all_at(&[7; 100_000], 5 << 20).unwrap();
+    raw.write_all_at(&vec![7; 100_000], 5 << 20).unwrap();
     raw.set_len(64 << 20).unwrap();
     let options = [
         "convert",
@@ -263,7 +263,7 @@ fn the_disk_of_a_virtual_machine_becomes_raw_and_stays_sparse() {
         let target = path.join(name);
         let image = path.join(image);
         let unpacked = unpack_files(&image, rootfs.as_deref(), &target, IdMap::IDENTITY).unwrap();
-        assert_eq!(unpacked.kind, ImageType::VirtualMachine);
+        assert_eq!(unpacked, ImageType::VirtualMachine);
         assert!(fs::read(target.join("root.img")).unwrap() == raw);
         let disk = fs::metadata(target.join("root.img")).unwrap();
         assert!(std::os::unix::fs::MetadataExt::blocks(&disk) < 4096);

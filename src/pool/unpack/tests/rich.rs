@@ -46,8 +46,8 @@ pub(in crate::pool) fn fill(root: &Path) {
     chownat(
         CWD,
         root.join("bin/link"),
-        uid(7),
-        gid(8),
+        Some(uid(7)),
+        Some(gid(8)),
         AtFlags::SYMLINK_NOFOLLOW,
     )
     .unwrap();
@@ -64,18 +64,25 @@ pub(in crate::pool) fn fill(root: &Path) {
     times(root);
 }
 
-fn uid(id: u32) -> Option<Uid> {
-    Some(Uid::from_raw(id))
+fn uid(id: u32) -> Uid {
+    Uid::from_raw(id)
 }
 
-fn gid(id: u32) -> Option<Gid> {
-    Some(Gid::from_raw(id))
+fn gid(id: u32) -> Gid {
+    Gid::from_raw(id)
 }
 
 fn file(root: &Path, name: &str, data: &[u8], mode: u32, owner: (u32, u32)) {
     let path = root.join(name);
     fs::write(&path, data).unwrap();
-    chownat(CWD, &path, uid(owner.0), gid(owner.1), AtFlags::empty()).unwrap();
+    chownat(
+        CWD,
+        &path,
+        Some(uid(owner.0)),
+        Some(gid(owner.1)),
+        AtFlags::empty(),
+    )
+    .unwrap();
     chmod(&path, Mode::from_raw_mode(mode)).unwrap();
 }
 
@@ -91,7 +98,14 @@ fn specials(root: &Path) {
     ] {
         let mode = Mode::from_raw_mode(0o620);
         mknodat(CWD, root.join(name), kind, mode, device).unwrap();
-        chownat(CWD, root.join(name), uid(3), gid(4), AtFlags::empty()).unwrap();
+        chownat(
+            CWD,
+            root.join(name),
+            Some(uid(3)),
+            Some(gid(4)),
+            AtFlags::empty(),
+        )
+        .unwrap();
     }
     xattr(root, "dev/null", "trusted.device", b"of a device");
 }
@@ -147,7 +161,7 @@ fn large(root: &Path) {
             &name,
             &noise[number..number * 7],
             0o644,
-            (number as u32, 0),
+            (u32::try_from(number).unwrap(), 0),
         );
     }
 }
