@@ -121,14 +121,15 @@ impl Extended {
     }
 
     /// What becomes of the header's own attributes.
-    pub(super) fn overlay(&mut self, own: Attributes) -> Attributes {
+    pub(super) fn overlay(&mut self, own: &Attributes) -> Attributes {
         Attributes {
             uid: self.uid.unwrap_or(own.uid),
             gid: self.gid.unwrap_or(own.gid),
             modified: self.modified.unwrap_or(own.modified),
             xattrs: std::mem::take(&mut self.xattrs),
             acls: (self.acl.take(), self.default_acl.take()),
-            ..own
+            mode: own.mode,
+            device: own.device,
         }
     }
 

@@ -153,7 +153,7 @@ impl<R: Read> Tar<R> {
             kind,
             size_bytes,
             link,
-            attributes: extended.overlay(header.attributes()?),
+            attributes: extended.overlay(&header.attributes()?),
         };
         self.map = None;
         if kind == Kind::Sparse && header.flag() == b'S' {

@@ -110,9 +110,10 @@ impl Stream<'_, '_> {
         header.records = records(reader.xattrs(file.as_fd()).map_err(wrong)?);
         let mut bytes = Vec::new();
         let is_sparse = u64::try_from(stat.st_blocks).unwrap_or_default() < size_bytes / 512;
-        let parts = match is_sparse {
-            true => sparse::parts(&file, size_bytes).map_err(wrong)?,
-            false => None,
+        let parts = if is_sparse {
+            sparse::parts(&file, size_bytes).map_err(wrong)?
+        } else {
+            None
         };
         let Some(parts) = parts else {
             header.size_bytes = size_bytes;

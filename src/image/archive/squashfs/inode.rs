@@ -175,9 +175,10 @@ fn special(
 ) -> io::Result<Parts> {
     let names = u32::from_le_bytes(cursor.read(&mut image.disk)?);
     let is_device = matches!(special, Special::BlockDevice | Special::CharacterDevice);
-    let device = match is_device {
-        true => u32::from_le_bytes(cursor.read(&mut image.disk)?),
-        false => 0,
+    let device = if is_device {
+        u32::from_le_bytes(cursor.read(&mut image.disk)?)
+    } else {
+        0
     };
     // The kernel's way to keep both numbers in 32 bits.
     let major = (device >> 8) & 0xfff;

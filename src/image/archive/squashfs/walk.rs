@@ -89,9 +89,10 @@ impl<'i> Walk<'i> {
                 self.levels.pop();
                 continue;
             };
-            let path = match path.is_empty() {
-                true => entry.name,
-                false => [path.as_slice(), b"/", &entry.name].concat(),
+            let path = if path.is_empty() {
+                entry.name
+            } else {
+                [path.as_slice(), b"/", &entry.name].concat()
             };
             return self.node(path, entry.inode, entry.kind).map(Some);
         }
