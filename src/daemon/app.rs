@@ -90,15 +90,10 @@ fn claim(directory: &Path) -> Result<Lock> {
 }
 
 async fn serve(options: Options) -> Result<()> {
-    let Options {
-        paths,
-        group,
-        log_level,
-        remote_idle,
-    } = options;
+    let paths = options.paths;
     let (clock, tasks) = (Clock::System, Tasks::default());
     let events = Events::new(clock.clone());
-    logging::start(&log_level, events.clone())?;
+    logging::start(&options.log_level, events.clone())?;
     let mut signals = Signals::listen()?;
 
     let _lock = claim(&paths.directory)?;
@@ -118,7 +113,7 @@ async fn serve(options: Options) -> Result<()> {
     .await?;
     drop(settled.set(settings.clone()));
     let store = Store::open(&paths.directory)?;
-    let outbound = remote::outbound(&settings, &identity, remote_idle);
+    let outbound = remote::outbound(&settings, &identity, options.remote_idle);
     let streams = remote::streams(&outbound, &paths.directory, &tasks);
     let images = Images::new(
         db.clone(),
@@ -172,7 +167,7 @@ async fn serve(options: Options) -> Result<()> {
         addresses: Arc::new(move || address::shown(&listening.addresses())),
     });
     let app = router.get_or_init(|| http::router(&services)).clone();
-    let listener = unix_listener(&paths.socket, group.as_deref())?;
+    let listener = unix_listener(&paths.socket, options.group.as_deref())?;
     tasks.spawn(
         "unix listener",
         server::serve_unix(listener, app, tasks.clone()),

@@ -155,7 +155,7 @@ fn not_valid(log: &str) -> Error {
     Error::bad_request(format!("log file name {log} not valid"))
 }
 
-fn optional<T>(done: std::io::Result<T>) -> Result<Option<T>> {
+fn optional<T>(done: io::Result<T>) -> Result<Option<T>> {
     match done {
         Ok(done) => Ok(Some(done)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

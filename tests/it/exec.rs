@@ -210,7 +210,7 @@ fn input_that_nobody_reads_is_no_obstacle() {
     let daemon = with_running();
     let mut session = daemon.exec("c", &json!({"command": ["true"]}));
     for _ in 0..16 {
-        session.send("0", &[0; 64 * 1024]);
+        session.send("0", &vec![0; 64 * 1024]);
     }
     session.end("0");
     session.read("1");

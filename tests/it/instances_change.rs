@@ -69,7 +69,7 @@ fn put_refuses_what_may_not_be() {
         (
             none.clone(),
             second,
-            default.clone(),
+            default,
             "Invalid expanded devices: Failed detecting root disk device: \
              More than one root device found",
         ),

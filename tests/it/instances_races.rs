@@ -12,9 +12,7 @@ fn of_many_who_want_one_name_one_gets_it() {
     let found = daemon.import(&images::container("a"));
     let body = json!({"name": "c1", "source": {"type": "image", "fingerprint": found}});
     let outcomes: Vec<Value> = thread::scope(|scope| {
-        let runs: Vec<_> = (0..6)
-            .map(|_| scope.spawn(|| daemon.create(&body)))
-            .collect();
+        let runs = [(); 6].map(|()| scope.spawn(|| daemon.create(&body)));
         runs.into_iter().map(|run| run.join().unwrap()).collect()
     });
     let won = outcomes

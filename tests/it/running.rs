@@ -276,10 +276,12 @@ fn a_value_cannot_begin_a_line_of_the_configuration() {
     let config = json!({"environment.X": hostile});
     let body = json!({"name": "c", "source": source, "config": config});
     let made = daemon.finished(&daemon.post("/1.0/instances", &body));
-    let reason = match made["status"] == "Success" {
-        true => daemon.act("c", "start")["err"].as_str().unwrap().to_owned(),
-        false => made["err"].as_str().unwrap().to_owned(),
+    let failed = if made["status"] == "Success" {
+        daemon.act("c", "start")
+    } else {
+        made
     };
+    let reason = failed["err"].as_str().unwrap();
     assert!(!reason.is_empty());
     assert!(daemon.containers().is_empty());
     assert!(
