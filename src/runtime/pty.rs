@@ -11,7 +11,7 @@ use std::{
 use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
     pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt},
-    termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize},
+    termios::{OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, unix::AsyncFd};
 
@@ -51,8 +51,6 @@ fn open(width: u16, height: u16) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
     // The terminal inside echoes and edits; this one passes everything on.
     let mut attributes = tcgetattr(&theirs)?;
     attributes.make_raw();
-    // liblxc switches the editing of output on again.
-    attributes.output_modes.remove(OutputModes::ONLCR);
     tcsetattr(&theirs, OptionalActions::Now, &attributes)?;
     let mode = fcntl_getfl(&ours)?;
     fcntl_setfl(ours.as_fd(), mode | OFlags::NONBLOCK)?;
@@ -77,8 +75,7 @@ impl AsyncRead for Terminal {
         loop {
             let mut ready = ready!(self.0.poll_read_ready(context))?;
             let space = buffer.initialize_unfilled();
-            let read = ready.try_io(|end| Ok(rustix::io::read(end, &mut *space)?));
-            match read {
+            match ready.try_io(|end| read(end.get_ref(), space)) {
                 Ok(Ok(length)) => {
                     buffer.advance(length);
                     return Poll::Ready(Ok(()));
@@ -92,6 +89,40 @@ impl AsyncRead for Terminal {
             }
         }
     }
+}
+
+/// Reads what was written, without what liblxc's terminal has put in: it writes a carriage return
+/// before every line feed, as the terminal inside has done where that was wanted.
+fn read(end: &OwnedFd, space: &mut [u8]) -> io::Result<usize> {
+    // One byte is kept for the second half of such a pair.
+    let most = space.len().saturating_sub(1).max(1);
+    let (first, rest) = space.split_at_mut(most.min(space.len()));
+    let mut length = rustix::io::read(end, &mut *first)?;
+    if length == most && first.last() == Some(&b'\r') {
+        // Nothing may be there yet; the next time will do then.
+        length += rustix::io::read(end, rest).unwrap_or_default();
+    }
+    let length = length.min(space.len());
+    Ok(space
+        .get_mut(..length)
+        .map_or(0, |bytes| drop_returns(bytes)))
+}
+
+/// Takes the carriage return before every line feed away. Returns how many bytes are left.
+fn drop_returns(bytes: &mut [u8]) -> usize {
+    let mut kept = 0;
+    for at in 0..bytes.len() {
+        let pair = (bytes.get(at).copied(), bytes.get(at + 1).copied());
+        let (Some(byte), next) = pair else { break };
+        if byte == b'\r' && next == Some(b'\n') {
+            continue;
+        }
+        if let Some(place) = bytes.get_mut(kept) {
+            *place = byte;
+        }
+        kept += 1;
+    }
+    kept
 }
 
 /// What reading says when nobody has the other end.
@@ -118,5 +149,25 @@ impl AsyncWrite for Terminal {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::drop_returns;
+
+    #[test]
+    fn one_return_goes_before_each_line_feed() {
+        for (came, left) in [
+            ("", ""),
+            ("plain", "plain"),
+            ("a\r\r\nb\r\n\r\n", "a\r\nb\n\n"),
+            ("50%\r", "50%\r"),
+            ("\r\r\r\n", "\r\r\n"),
+        ] {
+            let mut bytes = came.as_bytes().to_vec();
+            let kept = drop_returns(&mut bytes);
+            assert_eq!(&bytes[..kept], left.as_bytes());
+        }
     }
 }

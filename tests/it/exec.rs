@@ -153,6 +153,8 @@ fn what_is_typed_reaches_the_terminal() {
     session.send("0", b"sleep 1000\n");
     assert!(soon(PATIENCE, || runs(&daemon, "sleep 1000")));
     session.send("0", b"\x03");
+    // What is typed before the signal has done its work goes with it.
+    assert!(soon(PATIENCE, || !runs(&daemon, "sleep 1000")));
     session.send("0", b"exit 5\n");
     session.read("0");
     assert_eq!(code(&daemon, &session), 5);

@@ -40,6 +40,7 @@ fn instances_are_counted() {
     daemon.succeeds(&post(&daemon, "c1", &none, &none));
     let text = "Reached maximum number of instances of type \"container\" in project \"p\"";
     post(&daemon, "c2", &none, &none).is_error(500, text);
+    daemon.allow_machines();
     let machine = json!({"name": "v1", "source": {"type": "none"}});
     let machines = "/1.0/virtual-machines?project=p";
     daemon.succeeds(&daemon.post(machines, &machine));
