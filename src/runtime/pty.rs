@@ -103,9 +103,7 @@ fn read(end: &OwnedFd, space: &mut [u8]) -> io::Result<usize> {
         length += rustix::io::read(end, rest).unwrap_or_default();
     }
     let length = length.min(space.len());
-    Ok(space
-        .get_mut(..length)
-        .map_or(0, |bytes| drop_returns(bytes)))
+    Ok(space.get_mut(..length).map_or(0, drop_returns))
 }
 
 /// Takes the carriage return before every line feed away. Returns how many bytes are left.
