@@ -2,7 +2,7 @@
 //!
 //! A container belongs to liblxc's monitor process, not to the daemon: it outlives a restart, and
 //! the next daemon finds it again ([`Runtime::find_running`]). Whatever ends a container, its
-//! monitor's end tells ([`Running::ended`]).
+//! monitor's end tells ([`Runtime::ended`]).
 //!
 //! Deliberately absent: instances, their rows, and what their keys mean; callers hand over a
 //! [`Spec`] whose paths they have checked. No shell sees a value, and what goes into liblxc's
