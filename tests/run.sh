@@ -26,6 +26,9 @@ needed=(
     timeout=coreutils
     unshare=util-linux
     mount=mount
+    ip=iproute2
+    chattr=e2fsprogs
+    qemu-img=qemu-utils
 )
 pylxd=2.4.2
 
