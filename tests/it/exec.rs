@@ -147,6 +147,8 @@ fn what_is_typed_reaches_the_terminal() {
     let daemon = with_running();
     let request = json!({"command": ["sh"], "interactive": true, "width": 80, "height": 24});
     let mut session = daemon.exec("c", &request);
+    // What is typed before liblxc has set its terminal up is lost.
+    session.read_until("0", "# ");
     session.send("0", b"echo $((6*7))\n");
     session.read_until("0", "42\r\n");
     // Control-C ends what runs in the foreground, and the shell stays.
