@@ -237,6 +237,12 @@ impl Images {
         budget::check(&mut transaction, scope, row.size_bytes).await?;
         if is_new_blob {
             blobs::insert(&mut transaction, &row.fingerprint, &layout).await?;
+        } else if blobs::find(&mut transaction, &row.fingerprint)
+            .await?
+            .is_none()
+        {
+            // An update has taken the last image of these files away since they were looked at.
+            return Err(gone());
         }
         if let Some(replaced) = &replaces {
             refresh::inherit(&mut transaction, scope, replaced, &mut row).await?;
