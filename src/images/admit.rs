@@ -1,6 +1,6 @@
 //! The one door: staged bytes become an image here and nowhere else.
 //!
-//! Taken in order: the fingerprint is locked; an image the project has already is refused; files
+//! Taken in order: the fingerprint is locked, and that of the image whose place it takes; an image the project has already is refused; files
 //! the store has already are compared by layout and kept, new ones are placed; one transaction
 //! records blob, image, profiles and source; only then is the image announced. What a crash leaves
 //! between these steps is told in [`crate::store`].
@@ -155,7 +155,8 @@ impl Images {
         } = candidate;
         let (fingerprint, layout) = (files.fingerprint().clone(), files.layout());
 
-        let held = self.store.lock(&fingerprint).await;
+        let old = replaces.as_ref().map(|replaced| &replaced.fingerprint);
+        let (held, held_old) = self.store.lock_both(&fingerprint, old).await;
         let (placed, held) = match self.stored(scope, &fingerprint, layout).await? {
             Stored::Here => (None, held),
             Stored::Nowhere => self.place(files.take().ok_or_else(gone)?, held).await?,
@@ -169,7 +170,7 @@ impl Images {
         };
         self.settle(&fingerprint, self.record(scope, record).await, placed)
             .await?;
-        drop(held);
+        drop((held, held_old));
         if let Some(claim) = claim {
             claim.settle();
         }
@@ -237,12 +238,6 @@ impl Images {
         budget::check(&mut transaction, scope, row.size_bytes).await?;
         if is_new_blob {
             blobs::insert(&mut transaction, &row.fingerprint, &layout).await?;
-        } else if blobs::find(&mut transaction, &row.fingerprint)
-            .await?
-            .is_none()
-        {
-            // An update has taken the last image of these files away since they were looked at.
-            return Err(gone());
         }
         if let Some(replaced) = &replaces {
             refresh::inherit(&mut transaction, scope, replaced, &mut row).await?;

@@ -212,18 +212,13 @@ impl Images {
         pull: &Pull,
         fingerprint: &Fingerprint,
     ) -> Result<bool> {
-        let Some(replaced) = &pull.details.replaces else {
-            return Ok(false);
-        };
-        let found =
-            db::images::find(&mut *self.db.read().await?, scope.images, fingerprint).await?;
-        let Some(row) = found else {
-            return Ok(false);
-        };
-        if *fingerprint != replaced.fingerprint {
-            self.supersede(scope, &replaced.fingerprint, row).await?;
+        match &pull.details.replaces {
+            Some(replaced) => {
+                self.supersede(scope, &replaced.fingerprint, fingerprint)
+                    .await
+            }
+            None => Ok(false),
         }
-        Ok(true)
     }
 
     /// Changes an image that the project has already as the request says. Returns its size, or

@@ -135,15 +135,24 @@ impl Images {
         Ok(Some(fingerprint))
     }
 
-    /// Puts an image that the project has already in the place of an older one.
+    /// Puts an image that the project has already in the place of an older one. Returns whether
+    /// it has it.
     pub(super) async fn supersede(
         &self,
         scope: &Scope,
         old: &Fingerprint,
-        mut new: ImageRow,
-    ) -> Result<()> {
+        new: &Fingerprint,
+    ) -> Result<bool> {
+        let _held = self.store.lock_both(new, Some(old)).await;
         let mut transaction = self.db.write().await?;
         scope.check(&mut transaction).await?;
+        let found = db::images::find(&mut transaction, scope.images, new).await?;
+        let Some(mut new) = found else {
+            return Ok(false);
+        };
+        if old == &new.fingerprint {
+            return Ok(true);
+        }
         let row = db::images::find(&mut transaction, scope.images, old).await?;
         let row = row.ok_or_else(query::not_found)?;
         // It is looked after from now on, as the older one was.
@@ -159,7 +168,8 @@ impl Images {
         new.cached &= row.cached;
         db::images::update(&mut transaction, &new).await?;
         take_over(&mut transaction, scope, old, new.id).await?;
-        Db::commit(transaction).await
+        Db::commit(transaction).await?;
+        Ok(true)
     }
 }
 

@@ -70,8 +70,11 @@ pub(super) async fn serve(mut attached: Attached, sockets: Sockets) -> Result<i3
     let running = run(&mut attached, sockets.control, terminal.clone(), &ended);
     if let Some(terminal) = terminal {
         let (from, to) = halves(sockets.input);
-        let input = feed(Some(terminal.clone()), from, &ended);
-        let output = drain(Some(terminal), to, &ended);
+        let input = async {
+            ended.run_until_cancelled(terminal.set_up()).await;
+            feed(Some(terminal.clone()), from, &ended).await;
+        };
+        let output = drain(Some(terminal.clone()), to, &ended);
         return tokio::join!(running, input, output).0;
     }
     let (from, _to) = halves(sockets.input);

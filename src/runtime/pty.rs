@@ -6,17 +6,25 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
     pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt},
-    termios::{OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize},
+    termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize},
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, unix::AsyncFd};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf, unix::AsyncFd},
+    time::{sleep, timeout},
+};
 
 use super::readiness;
 use crate::error::{Error, Result};
+
+/// How long liblxc may take to make the terminal its own, and how often to look.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Our end of a terminal. Cheap to clone; all clones are one terminal, which hangs up when the
 /// last one is dropped.
@@ -38,6 +46,25 @@ impl Terminal {
     pub(crate) fn resize(&self, width: u16, height: u16) -> Result<()> {
         let resized = tcsetwinsize(self.0.get_ref(), size(width, height));
         resized.map_err(|error| Error::from(io::Error::from(error)))
+    }
+
+    /// Waits until liblxc has set the terminal up, or does not seem to. It throws away what was
+    /// typed before, so nothing may be.
+    pub(crate) async fn set_up(&self) {
+        let until_set = async {
+            while !self.is_set_up() {
+                sleep(LOOK).await;
+            }
+        };
+        if timeout(PATIENCE, until_set).await.is_err() {
+            tracing::debug!("liblxc does not set its terminal up");
+        }
+    }
+
+    /// What liblxc turns on again in the terminal that was opened without it.
+    fn is_set_up(&self) -> bool {
+        let modes = tcgetattr(self.0.get_ref()).map(|attributes| attributes.output_modes);
+        modes.is_ok_and(|modes| modes.contains(OutputModes::ONLCR))
     }
 }
 

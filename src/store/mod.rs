@@ -65,6 +65,27 @@ impl Store {
         self.locks.lock(fingerprint).await
     }
 
+    /// The same for two at once, of which the second is optional; it is not held twice when both
+    /// are the same.
+    pub(crate) async fn lock_both(
+        &self,
+        fingerprint: &Fingerprint,
+        other: Option<&Fingerprint>,
+    ) -> (Held, Option<Held>) {
+        // Always in the same order, so that nobody waits for somebody who waits.
+        match other {
+            Some(other) if other < fingerprint => {
+                let other = self.lock(other).await;
+                (self.lock(fingerprint).await, Some(other))
+            }
+            Some(other) if other > fingerprint => {
+                let held = self.lock(fingerprint).await;
+                (held, Some(self.lock(other).await))
+            }
+            _ => (self.lock(fingerprint).await, None),
+        }
+    }
+
     /// Where the root file of a split image is, or would be.
     pub(crate) fn rootfs(&self, fingerprint: &Fingerprint) -> PathBuf {
         self.rootfs_path(fingerprint)

@@ -147,8 +147,6 @@ fn what_is_typed_reaches_the_terminal() {
     let daemon = with_running();
     let request = json!({"command": ["sh"], "interactive": true, "width": 80, "height": 24});
     let mut session = daemon.exec("c", &request);
-    // What is typed before liblxc has set its terminal up is lost.
-    session.read_until("0", "# ");
     session.send("0", b"echo $((6*7))\n");
     session.read_until("0", "42\r\n");
     // Control-C ends what runs in the foreground, and the shell stays.
@@ -160,6 +158,20 @@ fn what_is_typed_reaches_the_terminal() {
     session.send("0", b"exit 5\n");
     session.read("0");
     assert_eq!(code(&daemon, &session), 5);
+}
+
+#[test]
+fn what_is_typed_at_once_is_kept_for_who_reads_it() {
+    let daemon = with_running();
+    let script = "read -r line; echo \"<$line>\"";
+    for round in 0..5 {
+        let request = json!({"command": ["sh", "-c", script], "interactive": true});
+        let mut session = daemon.exec("c", &request);
+        session.send("0", format!("round {round}\n").as_bytes());
+        session.read_until("0", &format!("<round {round}>"));
+        session.read("0");
+        assert_eq!(code(&daemon, &session), 0);
+    }
 }
 
 #[test]

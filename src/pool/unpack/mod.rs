@@ -161,6 +161,7 @@ impl<'env> Unpacking<'_, '_, 'env> {
                 seen: Seen::default(),
                 names: HashMap::new(),
                 names_bytes: 0,
+                fragment: 0,
             }
             .run(file)?,
             Format::Qcow2 => return Err(Error::failed("Unsupported compression")),

@@ -48,6 +48,8 @@ pub(super) struct Squashfs<'a, 'l> {
     /// The first names of what has more.
     pub(super) names: HashMap<u64, Vec<u8>>,
     pub(super) names_bytes: usize,
+    /// Where the fragment begins that the last file ended in.
+    pub(super) fragment: u64,
 }
 
 impl Squashfs<'_, '_> {
@@ -135,7 +137,8 @@ impl Squashfs<'_, '_> {
                     blocks,
                 };
                 if file.content.size_bytes <= SMALL_BYTES {
-                    file.small(walk, node.attributes, tree, self.budget)
+                    let fragment = &mut self.fragment;
+                    file.small(walk, node.attributes, (tree, fragment), self.budget)
                 } else {
                     file.large(walk, node.attributes, tree, self.budget)
                 }
@@ -173,11 +176,21 @@ impl Filled<'_> {
         mut self,
         walk: &mut Walk<'_>,
         attributes: Attributes,
-        tree: &mut Tree,
+        (tree, last_fragment): (&mut Tree, &mut u64),
         budget: &mut Budget<'_>,
     ) -> Result<()> {
         let size_bytes = self.content.size_bytes;
         let stretches = self.stretches(walk, SMALL_BYTES, budget)?;
+        // Who needs the same fragment would wait for whoever unpacks it.
+        if let Some(Stretch {
+            place: At::Fragment { start, .. },
+            ..
+        }) = stretches.last()
+            && *start != *last_fragment
+        {
+            *last_fragment = *start;
+            tree.cut()?;
+        }
         let blocks = Arc::clone(self.blocks);
         let bytes = JOB_BYTES + usize::try_from(size_bytes).unwrap_or_default();
         tree.small(self.path, attributes, bytes, move |file| {

@@ -186,6 +186,11 @@ impl Tree {
         )
     }
 
+    /// What follows is better done by another thread than what came before.
+    pub(super) fn cut(&mut self) -> Result<()> {
+        self.writers.flush()
+    }
+
     /// A long file, filled by several threads in pieces of at most so many bytes.
     pub(super) fn shared(&mut self, path: &[u8], attributes: Attributes) -> Result<Shared> {
         Ok(Shared(Arc::new(Output {

@@ -12,7 +12,7 @@ use std::{
 use crate::error::{Error, Result};
 
 /// Work that is handed out together, at most: waking a thread costs as much as making a file.
-const BATCH_JOBS: usize = 64;
+const BATCH_JOBS: usize = 256;
 const BATCH_BYTES: usize = 1024 * 1024;
 
 /// How many of them wait.
@@ -131,7 +131,8 @@ impl Writers {
         self.state.check()
     }
 
-    fn flush(&mut self) -> Result<()> {
+    /// Hands out what has been gathered: what follows is better done by another thread.
+    pub(super) fn flush(&mut self) -> Result<()> {
         self.state.check()?;
         if self.batch.is_empty() {
             return Ok(());

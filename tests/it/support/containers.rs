@@ -6,13 +6,13 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket, client::IntoClientRequest};
 
-use super::{Client, Lximaged, images, soon, stream::Stream};
+use super::{Client, Lximaged, PATIENCE, images, soon, stream::Stream};
 
 /// The programs in the image's `/bin`; all are busybox.
 const PROGRAMS: &[&str] = &[
@@ -190,8 +190,9 @@ impl Session {
     /// Everything that comes from one, up to the sign for its end.
     #[track_caller]
     pub(crate) fn read(&mut self, name: &str) -> Vec<u8> {
-        let mut all = Vec::new();
+        let (mut all, begun) = (Vec::new(), Instant::now());
         loop {
+            assert!(begun.elapsed() < PATIENCE, "{name}: no end after {all:?}");
             match self.socket(name).read() {
                 Ok(Message::Binary(bytes)) => all.extend_from_slice(&bytes),
                 Ok(Message::Text(text)) => {
@@ -207,8 +208,9 @@ impl Session {
     /// What comes from one until this text has come.
     #[track_caller]
     pub(crate) fn read_until(&mut self, name: &str, text: &str) -> String {
-        let mut all = String::new();
+        let (mut all, begun) = (String::new(), Instant::now());
         while !all.contains(text) {
+            assert!(begun.elapsed() < PATIENCE, "{name}: only {all:?}");
             match self.socket(name).read() {
                 Ok(Message::Binary(bytes)) => all += &String::from_utf8_lossy(&bytes),
                 Ok(Message::Ping(_)) => {}
