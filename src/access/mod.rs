@@ -12,4 +12,5 @@ pub(crate) use caller::{Access, Caller, Trust};
 pub(crate) use edit::Edit;
 pub(crate) use limits::{Population, Subject};
 pub(crate) use projects::{ProjectChange, Projects};
+pub(crate) use restrictions::confined_to;
 pub(crate) use scope::Scope;

@@ -1,6 +1,6 @@
 //! What instances of a restricted project may not have: `restricted.*`.
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use crate::{
     config,
@@ -11,6 +11,9 @@ use crate::{
 
 /// Configuration keys and values.
 type Config = std::collections::BTreeMap<String, String>;
+
+/// Which paths of the host may be shown.
+const PATHS: &str = "restricted.devices.disk.paths";
 
 /// Whose configuration is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -217,17 +220,10 @@ impl Of<'_> {
         }
     }
 
-    /// Whether a path of the host is below one that the project may show; `..` is taken for what
-    /// it means, and links are not followed: who may place one there may show what it names.
+    /// Whether a path of the host is below one that the project may show, by its name. Where links
+    /// lead that are in there is looked at when it is shown.
     fn may_show(&self, source: &str) -> bool {
-        let allowed = self.setting("devices.disk.paths");
-        if allowed.is_empty() {
-            return true;
-        }
-        let source = Path::new(source);
-        let is_plain = !source.components().any(|part| part == Component::ParentDir);
-        let mut allowed = allowed.split(',').map(str::trim);
-        is_plain && allowed.any(|path| source.starts_with(path))
+        self.setting("devices.disk.paths").is_empty() || below(self.project, source).is_some()
     }
 
     fn subject(&self) -> String {
@@ -244,6 +240,35 @@ impl Of<'_> {
         let of = self.subject();
         Error::failed(format!("Invalid device {name:?} on {of}: {reason}"))
     }
+}
+
+/// The directory that a host path has to stay in when an instance of the project shows it; none
+/// for a project that may show everything.
+///
+/// # Errors
+///
+/// LXD's text when it is in none of those that the project may show.
+pub(crate) fn confined_to(project: &ProjectRow, source: &str) -> Result<Option<PathBuf>> {
+    let is_restricted = config::project::feature(&project.config, "restricted");
+    let paths = project.config.get(PATHS).filter(|paths| !paths.is_empty());
+    if !is_restricted || paths.is_none() {
+        return Ok(None);
+    }
+    match below(project, source) {
+        Some(path) => Ok(Some(path)),
+        None => Err(Error::failed(format!(
+            "Disk source path {source:?} not allowed"
+        ))),
+    }
+}
+
+/// The first of the paths that a project may show that this one is below of.
+fn below(project: &ProjectRow, source: &str) -> Option<PathBuf> {
+    let source = Path::new(source);
+    let is_plain = !source.components().any(|part| part == Component::ParentDir);
+    let mut allowed = project.config.get(PATHS)?.split(',').map(str::trim);
+    let path = allowed.find(|path| is_plain && source.starts_with(path))?;
+    Some(PathBuf::from(path))
 }
 
 /// `FIRST-LAST`, or one number; what is no number is beyond every range.

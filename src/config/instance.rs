@@ -217,6 +217,9 @@ fn find(key: &str) -> Option<Check> {
     exact.or_else(|| is_free.then_some(check::any as Check))
 }
 
+/// The longest list of processors.
+const MAX_CPUS_BYTES: usize = 4096;
+
 /// A number of processors, or which ones.
 fn cpus(text: &str) -> Checked {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -224,7 +227,7 @@ fn cpus(text: &str) -> Checked {
         let (first, last) = item.split_once('-').unwrap_or((item, item));
         is_number(first) && is_number(last)
     };
-    if text.split(',').all(is_item) {
+    if text.len() <= MAX_CPUS_BYTES && text.split(',').all(is_item) {
         return Ok(());
     }
     Err("Invalid CPU limit syntax".to_owned())

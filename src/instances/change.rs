@@ -121,8 +121,11 @@ impl Instances {
     /// Puts changed limits on a container that runs. What cannot be put on it now, or is no
     /// limit any more, waits for its next start.
     async fn limit_now(&self, old: &Instance, new: &Instance) {
-        let (was, is) = (spec::limits(&old.config), spec::limits(&new.config));
-        let (Some(running), Ok(limits)) = (self.find_running(new), is) else {
+        let Some(running) = self.find_running(new) else {
+            return;
+        };
+        let limits = |config| spec::limits(running.name(), config);
+        let (was, Ok(limits)) = (limits(&old.config), limits(&new.config)) else {
             return;
         };
         if was.is_ok_and(|was| was == limits) {

@@ -8,6 +8,8 @@ use super::{
     trees::{self, map_as_noted, wanted_map},
 };
 use crate::{
+    access::confined_to,
+    db,
     error::{Context, Error, Result},
     pool::{Pool, TreeName},
     runtime::Running,
@@ -51,7 +53,15 @@ impl Instances {
         });
         let rootfs = rootfs.await?;
         self.apply_templates(instance, pool, tree).await?;
-        let spec = spec::of(instance, tree.qualified(), rootfs, map)?;
+        let project = db::projects::find(&mut *self.db.read().await?, instance.project()).await?;
+        let project = project.ok_or_else(|| Error::not_found("Project not found"))?;
+        let (instance, name) = (instance.clone(), tree.qualified().to_owned());
+        // Paths that the instance names may be slow to look at.
+        let make = move || {
+            let confine = |source: &str| confined_to(&project, source);
+            spec::of(&instance, &name, (rootfs, map), &confine)
+        };
+        let spec = self.tasks.run_blocking(make).await?;
         self.runtime.start(spec).await
     }
 

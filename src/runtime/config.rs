@@ -36,6 +36,8 @@ pub(super) struct Places<'a> {
     pub(super) log: &'a Path,
     /// What the container writes to its console.
     pub(super) console: &'a Path,
+    /// Its policy for calls of the kernel, if the kernel can keep it.
+    pub(super) syscalls: Option<&'a Path>,
     /// What runs when the container has ended.
     pub(super) hook: &'a Path,
 }
@@ -90,6 +92,9 @@ pub(super) fn generate(spec: &Spec, places: &Places<'_>, host: &Host) -> Result<
     lines.logging(places)?;
     lines.kernel(spec, host)?;
     lines.security(spec, host)?;
+    if let Some(policy) = places.syscalls {
+        lines.set("lxc.seccomp.profile", text(policy)?)?;
+    }
     lines.set("lxc.hook.version", "1")?;
     lines.set("lxc.hook.post-stop", &quoted(places.hook)?)?;
     for (key, value) in host.layout.limits(&spec.limits) {

@@ -13,6 +13,7 @@
 mod attach;
 mod cgroup;
 mod config;
+mod disks;
 mod failure;
 mod limits;
 mod logs;
@@ -21,6 +22,7 @@ mod processes;
 mod program;
 mod pty;
 mod running;
+mod seccomp;
 mod spec;
 mod start;
 mod stop;
@@ -31,6 +33,7 @@ pub(crate) use logs::LogKind;
 pub(crate) use network::{Address, Counters, Interface};
 pub(crate) use pty::Terminal;
 pub(crate) use running::{Ending, Running};
+pub(crate) use seccomp::Syscalls;
 pub(crate) use spec::{Bind, Ids, Limits, Nic, NicKind, Spec};
 pub(crate) use usage::Memory;
 

@@ -61,10 +61,10 @@ impl Terminal {
         }
     }
 
-    /// What liblxc turns on again in the terminal that was opened without it.
+    /// Whether the output is worked on: liblxc turns that on again, which was off when it was opened.
     fn is_set_up(&self) -> bool {
         let modes = tcgetattr(self.0.get_ref()).map(|attributes| attributes.output_modes);
-        modes.is_ok_and(|modes| modes.contains(OutputModes::ONLCR))
+        modes.is_ok_and(|modes| modes.contains(OutputModes::OPOST))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::Syscalls;
+
 /// Everything that liblxc's configuration is made of.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Spec {
@@ -17,6 +19,8 @@ pub(crate) struct Spec {
     pub(crate) ids: Option<Ids>,
     /// Whether it may run containers itself.
     pub(crate) has_nesting: bool,
+    /// Which calls of the kernel it may not make.
+    pub(crate) syscalls: Syscalls,
     /// What it may use.
     pub(crate) limits: Limits,
     /// Variables of its first process.
@@ -58,6 +62,8 @@ pub(crate) struct Limits {
 pub(crate) struct Bind {
     /// On the host.
     pub(crate) source: PathBuf,
+    /// Above it, the directory that it must not leave, if there is one.
+    pub(crate) below: Option<PathBuf>,
     /// Inside, absolute.
     pub(crate) target: PathBuf,
     /// Whether it is a directory rather than a file.

@@ -22,6 +22,7 @@ use super::{
     program::{self, Said},
     readiness,
     running::ending,
+    seccomp,
 };
 use crate::error::{Context, Error, Result};
 
@@ -39,6 +40,9 @@ pub(super) const REBOOT_MARK: &str = "config.reboot";
 
 /// liblxc's name for the file.
 const CONFIG: &str = "config";
+
+/// What it may not ask the kernel for.
+const POLICY: &str = "seccomp";
 
 /// Where the monitor's number is.
 const MONITOR: &str = "monitor.pid";
@@ -66,17 +70,20 @@ impl Runtime {
     /// # Errors
     ///
     /// With the reason that liblxc gives; then nothing of the container is left but its log.
-    pub(crate) async fn start(&self, spec: Spec) -> Result<Running> {
+    pub(crate) async fn start(&self, mut spec: Spec) -> Result<Running> {
         let name = spec.name.clone();
         if self.find(&name).is_some() {
             return Err(Error::bad_request("The instance is already running"));
         }
         let this = self.clone();
-        self.0
-            .tasks
-            .run_blocking(move || this.write_config(&spec))
-            .await?;
+        let prepare = move || {
+            let shown = this.show(&mut spec)?;
+            this.write_config(&spec)?;
+            Ok(shown)
+        };
+        let shown = self.0.tasks.run_blocking(prepare).await?;
         let started = self.launch(&name).await;
+        drop(shown);
         match started {
             Ok(running) => {
                 self.set().insert(name, running.clone());
@@ -93,6 +100,8 @@ impl Runtime {
     /// before anything else.
     pub(crate) async fn find_running(&self) -> Result<Found> {
         let mut found = Found::default();
+        let this = self.clone();
+        self.0.tasks.run_blocking(move || this.hide_all()).await?;
         for name in self.known().await? {
             self.wait_for_start(&name).await?;
             if let Some(running) = self.adopt(&name).await {
@@ -221,17 +230,20 @@ impl Runtime {
         write(&hook, 0o700, HOOK)?;
         self.rotate_logs(&spec.name)?;
         let logs = self.log_directory(&spec.name);
+        let place = self.place(&spec.name);
+        let policy = place.join(POLICY);
         let text = config::generate(
             spec,
             &Places {
                 log: &logs.join(super::logs::LIBLXC_LOG),
                 console: &logs.join(super::logs::CONSOLE_LOG),
+                syscalls: seccomp::is_available().then_some(&*policy),
                 hook: &hook,
             },
             &host(),
         )?;
-        let place = self.place(&spec.name);
         directory(&place, 0o700)?;
+        write(&policy, 0o600, &spec.syscalls.policy())?;
         let mark = place.join(REBOOT_MARK);
         if mark.exists() {
             fs::remove_file(mark)?;
