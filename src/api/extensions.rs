@@ -3,6 +3,7 @@
 /// LXD's names, in LXD's order, of exactly what works here. Clients do not even try what is
 /// missing, and say so.
 pub(crate) const EXTENSIONS: &[&str] = &[
+    "container_syscall_filtering",
     "container_last_used_at",
     "etag",
     "patch",
@@ -23,6 +24,7 @@ pub(crate) const EXTENSIONS: &[&str] = &[
     "entity_description",
     "image_force_refresh",
     "file_symlinks",
+    "container_edit_metadata",
     "resources",
     "console",
     "file_get_symlink",

@@ -55,3 +55,25 @@ fn the_client_copies_moves_and_snapshots_instances() {
     assert_eq!(listed, "c1\nc2\nc4\nc5\n");
     daemon.check();
 }
+
+#[test]
+fn the_client_edits_metadata_and_templates() {
+    let daemon = with_image();
+    daemon.lxc(&["init", "a", "c1"]);
+    daemon.lxc(&["config", "template", "create", "c1", "motd.tpl"]);
+    let edit = ["config", "template", "edit", "c1", "motd.tpl"];
+    daemon.lxc_with(&edit, "hello {{ instance.name }}\n");
+    let shown = daemon.lxc(&["config", "template", "show", "c1", "motd.tpl"]);
+    assert_eq!(shown.trim_end(), "hello {{ instance.name }}");
+    let listed = daemon.lxc(&["config", "template", "list", "c1", "-f", "csv"]);
+    assert!(listed.lines().any(|line| line == "motd.tpl"), "{listed}");
+    let metadata = daemon.lxc(&["config", "metadata", "show", "c1"]);
+    let rule = "templates:\n  /etc/motd:\n    when: [start]\n    template: motd.tpl\n";
+    let edited = metadata.replace("templates: {}\n", rule);
+    daemon.lxc_with(&["config", "metadata", "edit", "c1"], &edited);
+    let metadata = daemon.lxc(&["config", "metadata", "show", "c1"]);
+    assert!(metadata.contains("template: motd.tpl"), "{metadata}");
+    daemon.lxc(&["config", "template", "delete", "c1", "motd.tpl"]);
+    let listed = daemon.lxc(&["config", "template", "list", "c1", "-f", "csv"]);
+    assert!(!listed.contains("motd.tpl"), "{listed}");
+}

@@ -57,6 +57,18 @@ impl Lximaged {
         said.out
     }
 
+    /// Runs `lxc`, which must succeed, with this on its standard input.
+    #[track_caller]
+    pub(crate) fn lxc_with(&self, args: &[&str], input: &str) -> String {
+        let path = self.home().join("input");
+        std::fs::write(&path, input).unwrap();
+        let mut command = self.lxc_command(args);
+        command.stdin(std::fs::File::open(path).unwrap());
+        let said = said(&mut command, "lxd-client");
+        assert!(said.success, "lxc {args:?}: {said:?}");
+        said.out
+    }
+
     /// Runs `lxc`, which must fail, and gives its complaint.
     #[track_caller]
     pub(crate) fn lxc_fails(&self, args: &[&str]) -> String {
