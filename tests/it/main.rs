@@ -15,6 +15,7 @@ mod absent;
 mod aliases;
 mod at_once;
 mod auto_update;
+mod auto_update_sequence;
 mod budget;
 mod cache;
 mod copies;
