@@ -6,11 +6,12 @@
 
 use std::io;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
-    Client, Lximaged, Request, fingerprint, images,
+    Client, Lximaged, PATIENCE, Request, fingerprint, images,
     multipart::{CONTENT_TYPE, Multipart},
+    pulls::Pair,
     soon,
     strace::{Point, Strace, points},
 };
@@ -98,8 +99,13 @@ fn record(daemon: &Lximaged, change: Change) -> Vec<Point> {
     first.prepare(daemon);
     let strace = Strace::of_changes(daemon);
     assert_eq!(first.make(daemon).unwrap()["status"], "Success");
-    let points = points(&strace.detach(), &daemon.dir().to_string_lossy());
-    let step = points.len().div_ceil(SAMPLE).max(1);
+    sample(&strace.detach(), daemon, SAMPLE)
+}
+
+/// At most so many of the points that were recorded.
+fn sample(log: &str, daemon: &Lximaged, most: usize) -> Vec<Point> {
+    let points = points(log, &daemon.dir().to_string_lossy());
+    let step = points.len().div_ceil(most).max(1);
     points.into_iter().step_by(step).collect()
 }
 
@@ -147,4 +153,63 @@ fn a_split_import_can_be_killed_at_any_step() {
 #[test]
 fn a_delete_can_be_killed_at_any_step() {
     survives_death_at_every_step(Change::Delete);
+}
+
+/// A newer image at the source, by the same name.
+fn release(pair: &Pair, round: usize) -> String {
+    let new = pair
+        .source
+        .import_public(&images::container(&format!("update {round}")));
+    let body = json!({"target": new, "description": ""});
+    pair.source.put("/1.0/images/aliases/a", &body).is_done();
+    new
+}
+
+#[test]
+fn an_update_can_be_killed_at_any_step() {
+    let mut pair = Pair::start();
+    let first = pair.source.import_public(&images::container("update"));
+    pair.source.alias("a", &first);
+    let more = json!({"auto_update": true, "aliases": [{"name": "mine", "description": ""}]});
+    pair.pull_as(&pair.target, "default", &json!({"alias": "a"}), &more);
+    let update = |target: &Client| {
+        let request = Request::new("POST", "/1.0/lximaged/tasks/auto-update");
+        let answer = target.try_send(&request)?;
+        target.try_finished(&answer)
+    };
+    let target_of = |target: &Client| {
+        let alias = target.get("/1.0/images/aliases/mine");
+        alias.metadata()["target"].as_str().unwrap().to_owned()
+    };
+
+    let mut old = release(&pair, 0);
+    let strace = Strace::of_changes(&pair.target);
+    assert_eq!(update(&pair.target).unwrap()["status"], "Success");
+    let points = sample(&strace.detach(), &pair.target, SAMPLE / 2);
+    assert_eq!(target_of(&pair.target), old);
+    let mut deaths = 0;
+    for (round, point) in points.iter().enumerate() {
+        let new = release(&pair, round + 1);
+        let strace = Strace::death_at(&pair.target, point);
+        let made = update(&pair.target);
+        let patience = std::time::Duration::from_millis(if made.is_ok() { 200 } else { 5000 });
+        let died = soon(patience, || pair.target.was_killed());
+        drop(strace);
+        if died {
+            deaths += 1;
+            pair.target.boot();
+        }
+        println!("killed: {died}, before {point}");
+        let now = target_of(&pair.target);
+        assert!([&old, &new].contains(&&now), "the old one or the new one");
+        // What was not done is done the next time: that of the start, or this one.
+        let is_new = || target_of(&pair.target) == new && pair.target.names("images") == [&*new];
+        assert!(is_new() || update(&pair.target).unwrap()["status"] == "Success");
+        assert!(is_new() || update(&pair.target).unwrap()["status"] == "Success");
+        assert!(soon(PATIENCE, is_new));
+        pair.target.check();
+        old = new;
+    }
+    println!("{deaths} deaths at {} points", points.len());
+    assert!(deaths * 2 > points.len(), "most points were met");
 }
