@@ -421,6 +421,22 @@ fn without_liblxc_the_error_says_what_to_install() {
 }
 
 #[test]
+fn an_image_for_the_first_cgroups_does_not_start_on_the_second_ones() {
+    let daemon = Options::default()
+        .host("mount -t tmpfs cgroups /sys/fs/cgroup && echo memory > /sys/fs/cgroup/cgroup.controllers")
+        .start();
+    let found = daemon.import(&busybox("bb"));
+    let body = json!({"properties": {"requirements.cgroup": "v1"}});
+    daemon
+        .patch(&format!("/1.0/images/{found}"), &body)
+        .is_done();
+    daemon.init("c", &found);
+    let text = "The image used by this instance requires a CGroupV1 host system";
+    assert_eq!(daemon.act("c", "start")["err"], text);
+    assert_eq!(daemon.status("c"), "Stopped");
+}
+
+#[test]
 fn a_virtual_machine_is_not_started() {
     if !beyond_lxd("it starts them") {
         return;

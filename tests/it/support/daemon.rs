@@ -29,6 +29,7 @@ pub(crate) struct Options {
     env: Vec<(String, String)>,
     umask: Option<u32>,
     tmpfs_mib: Option<u32>,
+    host: Option<&'static str>,
     expected_errors: Vec<String>,
     authority: Option<String>,
 }
@@ -61,6 +62,13 @@ impl Options {
     /// Gives it a file system of this size for its directory. Needs root.
     pub(crate) fn tmpfs_mib(mut self, mib: u32) -> Self {
         self.tmpfs_mib = Some(mib);
+        self
+    }
+
+    /// Has this script change what it sees of the host, in a mount namespace of its own. Needs
+    /// root.
+    pub(crate) fn host(mut self, script: &'static str) -> Self {
+        self.host = Some(script);
         self
     }
 
@@ -143,14 +151,18 @@ impl Lximaged {
 
     /// The command line of the daemon, with `args` at its end.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = match self.options.umask {
-            None => Command::new("env"),
-            Some(umask) => {
-                let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("umask {umask:o} && exec \"$@\""), "sh"]);
-                shell
-            }
-        };
+        let mut before = String::new();
+        if let Some(umask) = self.options.umask {
+            before += &format!("umask {umask:o} && ");
+        }
+        let mut command = Command::new("env");
+        if let Some(host) = self.options.host {
+            before += &format!("{host} && ");
+            command.args(["unshare", "-m"]);
+        }
+        if !before.is_empty() {
+            command.args(["sh", "-c", &format!("{before}exec \"$@\""), "sh"]);
+        }
         if against_lxd() {
             // Its mounts go when it goes.
             command
