@@ -25,12 +25,11 @@ const IMAGES: usize = 6;
 const ALIASES: [&str; 3] = ["a", "b", "c"];
 
 /// What an operation may fail with: somebody else was faster.
-const LOST: [&str; 6] = [
+const LOST: [&str; 5] = [
     "Image with same fingerprint already exists",
     "Image not found",
     "Image source not found",
     "Alias already exists",
-    "The image's files are gone",
     "Operation cancelled",
 ];
 
@@ -38,6 +37,7 @@ const LOST: [&str; 6] = [
 struct Scene {
     pair: Pair,
     images: BTreeMap<String, Vec<u8>>,
+    /// How often each kind of deed succeeded.
     done: [AtomicUsize; 8],
     instances: AtomicUsize,
     is_over: AtomicBool,
@@ -86,7 +86,7 @@ impl Scene {
         let (found, packed) = self.images.iter().nth(random.below(IMAGES)).unwrap();
         let alias = ALIASES[random.below(ALIASES.len())];
         let path = format!("/1.0/images/{found}");
-        match kind {
+        let is_done = match kind {
             0 => self.import(project, packed),
             1 => self.export(&format!("{path}/export?project={project}"), packed),
             2 => self.delete(&format!("{path}?project={project}")),
@@ -95,8 +95,8 @@ impl Scene {
             5 => self.move_alias(project, found, alias),
             6 => self.instance(alias),
             _ => self.edit(&format!("{path}?project={project}"), random.below(2) == 0),
-        }
-        self.done[kind].fetch_add(1, Ordering::Relaxed);
+        };
+        self.done[kind].fetch_add(usize::from(is_done), Ordering::Relaxed);
     }
 
     fn target(&self) -> &Client {
@@ -108,60 +108,62 @@ impl Scene {
         fine(self.target().post(path, body))
     }
 
-    /// Waits for an operation, if one was begun.
-    fn end(&self, answer: &Answer) {
+    /// Waits for an operation, if one was begun, and tells whether it succeeded.
+    fn end(&self, answer: &Answer) -> bool {
         if answer.status != 202 {
-            return;
+            return false;
         }
         let ended = self.target().finished(answer);
         let (status, err) = (&ended["status"], ended["err"].as_str().unwrap());
         let is_fine = status == "Success" || LOST.iter().any(|text| err.contains(text));
         assert!(is_fine, "{ended:#}");
+        status == "Success"
     }
 
-    fn import(&self, project: &str, packed: &[u8]) {
+    fn import(&self, project: &str, packed: &[u8]) -> bool {
         let request = Request::new("POST", &format!("/1.0/images?project={project}"));
         let request = request.body(packed).header("X-LXD-public", "true");
-        self.end(&fine(self.target().send(&request)));
+        self.end(&fine(self.target().send(&request)))
     }
 
-    fn export(&self, path: &str, packed: &[u8]) {
+    fn export(&self, path: &str, packed: &[u8]) -> bool {
         let answer = fine(self.target().get(path));
         assert!(
             answer.status == 404 || answer.body == packed,
             "{path}: not whole"
         );
+        answer.status == 200
     }
 
-    fn delete(&self, path: &str) {
-        self.end(&fine(self.target().delete(path)));
+    fn delete(&self, path: &str) -> bool {
+        self.end(&fine(self.target().delete(path)))
     }
 
-    fn pull(&self, project: &str, alias: &str) {
+    fn pull(&self, project: &str, alias: &str) -> bool {
         let source = self.pair.from(&json!({"alias": alias}));
         let body = merged(json!({"source": source}), &json!({"auto_update": true}));
-        self.end(&self.post(&format!("/1.0/images?project={project}"), &body));
+        self.end(&self.post(&format!("/1.0/images?project={project}"), &body))
     }
 
-    fn move_alias(&self, project: &str, found: &str, alias: &str) {
+    fn move_alias(&self, project: &str, found: &str, alias: &str) -> bool {
         let path = format!("/1.0/images/aliases/{alias}?project={project}");
         let body = json!({"target": found, "description": ""});
         let moved = fine(self.target().put(&path, &body));
-        if moved.status == 404 {
-            let body = json!({"name": alias, "target": found});
-            self.post(&format!("/1.0/images/aliases?project={project}"), &body);
+        if moved.status != 404 {
+            return moved.status == 200;
         }
+        let body = json!({"name": alias, "target": found});
+        let path = format!("/1.0/images/aliases?project={project}");
+        self.post(&path, &body).status == 201
     }
 
-    fn edit(&self, path: &str, public: bool) {
-        fine(
-            self.target()
-                .patch(path, &json!({"public": public, "properties": {"x": "y"}})),
-        );
+    fn edit(&self, path: &str, public: bool) -> bool {
+        let body = json!({"public": public, "properties": {"x": "y"}});
+        fine(self.target().patch(path, &body)).status == 200
     }
 
     /// Makes an instance from an image of the source, and an image from the instance.
-    fn instance(&self, alias: &str) {
+    fn instance(&self, alias: &str) -> bool {
         let number = self.instances.fetch_add(1, Ordering::Relaxed);
         let name = format!("c{number}");
         let source = self.pair.from(&json!({"alias": alias}));
@@ -170,10 +172,9 @@ impl Scene {
         let body = json!({"source": source, "compression_algorithm": "none",
             "properties": {"number": name}});
         let published = self.post("/1.0/images", &body);
-        self.end(&published);
-        self.end(&fine(
-            self.target().delete(&format!("/1.0/instances/{name}")),
-        ));
+        let is_published = self.end(&published);
+        let path = format!("/1.0/instances/{name}");
+        self.end(&fine(self.target().delete(&path))) && is_published
     }
 
     /// Has the daemon look after the store every tenth of a second.
