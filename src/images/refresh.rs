@@ -131,7 +131,6 @@ impl Images {
         if fingerprint == row.fingerprint {
             return Ok(None);
         }
-        self.unlink_unused(&row.fingerprint).await?;
         Ok(Some(fingerprint))
     }
 
@@ -143,16 +142,31 @@ impl Images {
         old: &Fingerprint,
         new: &Fingerprint,
     ) -> Result<bool> {
-        let _held = self.store.lock_both(new, Some(old)).await;
+        let (held, held_old) = self.store.lock_both(new, Some(old)).await;
+        // Most images are the newest there is, and need not wait for whoever writes.
+        let found = db::images::find(&mut *self.db.read().await?, scope.images, new).await?;
+        if found.is_none() || old == new {
+            return Ok(found.is_some());
+        }
+        self.hand_over(scope, old, new).await?;
+        drop(held);
+        if let Some(held_old) = held_old {
+            self.clear_away(held_old).await;
+        }
+        Ok(true)
+    }
+
+    /// Gives what an image is and has to its successor.
+    async fn hand_over(
+        &self,
+        scope: &Scope,
+        old: &Fingerprint,
+        new: &Fingerprint,
+    ) -> Result<()> {
         let mut transaction = self.db.write().await?;
         scope.check(&mut transaction).await?;
-        let found = db::images::find(&mut transaction, scope.images, new).await?;
-        let Some(mut new) = found else {
-            return Ok(false);
-        };
-        if old == &new.fingerprint {
-            return Ok(true);
-        }
+        let new = db::images::find(&mut transaction, scope.images, new).await?;
+        let mut new = new.ok_or_else(query::not_found)?;
         let row = db::images::find(&mut transaction, scope.images, old).await?;
         let row = row.ok_or_else(query::not_found)?;
         // It is looked after from now on, as the older one was.
@@ -168,8 +182,7 @@ impl Images {
         new.cached &= row.cached;
         db::images::update(&mut transaction, &new).await?;
         take_over(&mut transaction, scope, old, new.id).await?;
-        Db::commit(transaction).await?;
-        Ok(true)
+        Db::commit(transaction).await
     }
 }
 

@@ -1,6 +1,13 @@
 //! Auto-update without a network: what fails stays, and is told.
 
 use super::*;
+use crate::images::admit::Replaced;
+
+fn replacing(old: &Fingerprint) -> Replaced {
+    Replaced {
+        fingerprint: old.clone(),
+    }
+}
 
 impl Bench {
     async fn update(&self) -> Value {
@@ -94,4 +101,27 @@ async fn an_interval_of_none_looks_at_nothing() {
     );
     let until = bench.images.until_updates().await.unwrap();
     assert!(until <= std::time::Duration::from_mins(10), "{until:?}");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_the_older_image_does_not_find_its_files() {
+    let bench = Bench::new().await;
+    bench.project("p1", &[]).await;
+    let old = bench.admit(cached("old")).await;
+    let mut newer = bench.candidate(cached("new")).await;
+    newer.replaces = Some(replacing(&old));
+    let again = bench.candidate(cached("old")).await;
+    let (here, there) = (bench.scope("default").await, bench.scope("p1").await);
+    let held = bench.images.store.lock(&old).await;
+    let (first, second) = (bench.images.clone(), bench.images.clone());
+    let update = tokio::spawn(async move { first.admit(&here, newer, None).await });
+    tokio::task::yield_now().await;
+    let copy = tokio::spawn(async move { second.admit(&there, again, None).await });
+    tokio::task::yield_now().await;
+    drop(held);
+    update.await.unwrap().unwrap();
+    copy.await.unwrap().unwrap();
+    assert!(!bench.home.path().join("quarantine").exists());
+    assert!(!bench.has("default", &old).await && bench.has("p1", &old).await);
+    bench.images.open(&old).await.unwrap();
 }
