@@ -14,7 +14,7 @@ use std::{
 use super::{
     Event, Images,
     budget::{self, Claim},
-    refresh,
+    query, refresh,
 };
 use crate::{
     access::Scope,
@@ -130,6 +130,21 @@ impl Offered {
 pub(super) struct Replaced {
     /// The image of the same project that goes.
     pub(super) fingerprint: Fingerprint,
+    /// Whether it goes only while it is to be kept up to date: nobody asked for a newer one.
+    pub(super) only_if_kept: bool,
+}
+
+impl Replaced {
+    /// The image that goes, if it still is to.
+    ///
+    /// # Errors
+    ///
+    /// 404 when it is gone, or is to stay.
+    pub(super) async fn get(&self, session: &mut Session, scope: &Scope) -> Result<ImageRow> {
+        let row = db::images::find(session, scope.images, &self.fingerprint).await?;
+        row.filter(|row| row.auto_update || !self.only_if_kept)
+            .ok_or_else(query::not_found)
+    }
 }
 
 impl Images {

@@ -213,10 +213,7 @@ impl Images {
         fingerprint: &Fingerprint,
     ) -> Result<bool> {
         match &pull.details.replaces {
-            Some(replaced) => {
-                self.supersede(scope, &replaced.fingerprint, fingerprint)
-                    .await
-            }
+            Some(replaced) => self.supersede(scope, replaced, fingerprint).await,
             None => Ok(false),
         }
     }

@@ -123,6 +123,7 @@ impl Images {
                 auto_update: row.auto_update,
                 replaces: Some(Replaced {
                     fingerprint: row.fingerprint.clone(),
+                    only_if_kept: operation.is_part(),
                 }),
                 ..Details::default()
             },
@@ -139,16 +140,17 @@ impl Images {
     pub(super) async fn supersede(
         &self,
         scope: &Scope,
-        old: &Fingerprint,
+        replaced: &Replaced,
         new: &Fingerprint,
     ) -> Result<bool> {
+        let old = &replaced.fingerprint;
         let (held, held_old) = self.store.lock_both(new, Some(old)).await;
         // Most images are the newest there is, and need not wait for whoever writes.
         let found = db::images::find(&mut *self.db.read().await?, scope.images, new).await?;
         if found.is_none() || old == new {
             return Ok(found.is_some());
         }
-        self.hand_over(scope, old, new).await?;
+        self.hand_over(scope, replaced, new).await?;
         drop(held);
         if let Some(held_old) = held_old {
             self.clear_away(held_old).await;
@@ -160,15 +162,14 @@ impl Images {
     async fn hand_over(
         &self,
         scope: &Scope,
-        old: &Fingerprint,
+        replaced: &Replaced,
         new: &Fingerprint,
     ) -> Result<()> {
         let mut transaction = self.db.write().await?;
         scope.check(&mut transaction).await?;
         let new = db::images::find(&mut transaction, scope.images, new).await?;
         let mut new = new.ok_or_else(query::not_found)?;
-        let row = db::images::find(&mut transaction, scope.images, old).await?;
-        let row = row.ok_or_else(query::not_found)?;
+        let row = replaced.get(&mut transaction, scope).await?;
         // It is looked after from now on, as the older one was.
         if db::images::source(&mut transaction, new.id)
             .await?
@@ -181,7 +182,7 @@ impl Images {
         // What points to it from now on keeps it here.
         new.cached &= row.cached;
         db::images::update(&mut transaction, &new).await?;
-        take_over(&mut transaction, scope, old, new.id).await?;
+        take_over(&mut transaction, scope, &replaced.fingerprint, new.id).await?;
         Db::commit(transaction).await
     }
 }
@@ -194,8 +195,7 @@ pub(super) async fn inherit(
     replaced: &Replaced,
     row: &mut ImageRow,
 ) -> Result<()> {
-    let old = db::images::find(session, scope.images, &replaced.fingerprint).await?;
-    let old = old.ok_or_else(query::not_found)?;
+    let old = replaced.get(session, scope).await?;
     let source = db::images::source(session, old.id).await?;
     row.public = old.public;
     row.auto_update = old.auto_update;

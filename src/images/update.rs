@@ -177,6 +177,10 @@ impl Images {
         if part.is_cancelled() {
             return Outcome::Skipped;
         }
+        // It was due when the pass began, which may be hours ago.
+        if let Ok(false) = self.is_kept_current(&due.image).await {
+            return Outcome::Gone;
+        }
         let (row, source) = (&due.image.image, &due.image.source);
         let behalf = Behalf::own().bound_to(source, &due.scope);
         let mut updating = pin!(self.update(&due.scope, row, source, behalf, part));

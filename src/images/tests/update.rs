@@ -6,6 +6,7 @@ use crate::images::admit::Replaced;
 fn replacing(old: &Fingerprint) -> Replaced {
     Replaced {
         fingerprint: old.clone(),
+        only_if_kept: true,
     }
 }
 
@@ -124,4 +125,28 @@ async fn whoever_waits_for_the_older_image_does_not_find_its_files() {
     assert!(!bench.home.path().join("quarantine").exists());
     assert!(!bench.has("default", &old).await && bench.has("p1", &old).await);
     bench.images.open(&old).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_image_that_was_taken_off_auto_update_meanwhile_stays() {
+    let bench = Bench::new().await;
+    let scope = bench.scope("default").await;
+    let pinned = Wanted {
+        auto_update: false,
+        ..cached("old")
+    };
+    let old = bench.admit(pinned).await;
+    let mut newer = bench.candidate(cached("new")).await;
+    newer.replaces = Some(replacing(&old));
+    let refused = bench.images.admit(&scope, newer, None).await.unwrap_err();
+    assert_eq!(refused.message(), "Image not found");
+    // Nor does one that is here already take its place, unless somebody asks for that.
+    let new = bench.admit(cached("new")).await;
+    let mut replaced = replacing(&old);
+    let images = &bench.images;
+    images.supersede(&scope, &replaced, &new).await.unwrap_err();
+    assert!(bench.has("default", &old).await);
+    replaced.only_if_kept = false;
+    assert!(images.supersede(&scope, &replaced, &new).await.unwrap());
+    assert!(!bench.has("default", &old).await);
 }
