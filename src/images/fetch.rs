@@ -123,12 +123,12 @@ impl Images {
             let brought = self.bring(scope, pull, &found, operation).await;
             match brought {
                 // The server lists what it does not have (any more): its list was out of date.
-                Err(error) if error.kind() == Kind::NotFound && found.may_be_stale(freshness) => {
+                Err(Unbrought::Unlisted(_)) if found.may_be_stale(freshness) => {
                     freshness = Freshness::Anew;
                 }
                 // Somebody else let it in, or removed it, meanwhile.
-                Err(error) if is_race(&error) && rounds < ROUNDS => {}
-                brought => return brought,
+                Err(Unbrought::Failed(error)) if is_race(&error) && rounds < ROUNDS => {}
+                brought => return brought.map_err(Unbrought::into_error),
             }
         }
     }
@@ -176,7 +176,7 @@ impl Images {
         pull: &Pull,
         found: &Found,
         operation: &Operation,
-    ) -> Result<Fingerprint> {
+    ) -> Result<Fingerprint, Unbrought> {
         let image = found.image();
         let fingerprint = image.fingerprint.clone();
         if self.is_superseded(scope, pull, &fingerprint).await? {
@@ -193,8 +193,8 @@ impl Images {
         } else {
             let held = operation.is_part().then(|| Held::by(&self.throttle));
             let ticket = self.board(pull, found, held);
-            let offered = operation.cancellable(ticket.wait(operation)).await?;
-            (offered, Some(ticket))
+            let offered = operation.cancellable(ticket.wait(operation)).await;
+            (offered.map_err(Unbrought::by_server)?, Some(ticket))
         };
         let size_bytes = offered.layout().total_bytes();
         let mut candidate = candidate(image, pull, offered, claim)?;
@@ -350,6 +350,36 @@ impl Found {
     /// Whether the server's lists may have been out of date.
     fn may_be_stale(&self, freshness: Freshness) -> bool {
         matches!(self, Self::Stream(..)) && freshness != Freshness::Anew
+    }
+}
+
+/// Why an image was not brought.
+enum Unbrought {
+    /// Its server does not have what it lists.
+    Unlisted(Error),
+    /// Something else, here or there.
+    Failed(Error),
+}
+
+impl From<Error> for Unbrought {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Unbrought {
+    /// Why a download failed.
+    fn by_server(error: Error) -> Self {
+        match error.kind() {
+            Kind::NotFound => Self::Unlisted(error),
+            _ => Self::Failed(error),
+        }
+    }
+
+    fn into_error(self) -> Error {
+        match self {
+            Self::Unlisted(error) | Self::Failed(error) => error,
+        }
     }
 }
 

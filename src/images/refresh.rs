@@ -137,6 +137,10 @@ impl Images {
 
     /// Puts an image that the project has already in the place of an older one. Returns whether
     /// it has it.
+    ///
+    /// # Errors
+    ///
+    /// 404 when it does not have it, and the older one is gone too, or is to stay.
     pub(super) async fn supersede(
         &self,
         scope: &Scope,
@@ -146,9 +150,17 @@ impl Images {
         let old = &replaced.fingerprint;
         let (held, held_old) = self.store.lock_both(new, Some(old)).await;
         // Most images are the newest there is, and need not wait for whoever writes.
-        let found = db::images::find(&mut *self.db.read().await?, scope.images, new).await?;
-        if found.is_none() || old == new {
-            return Ok(found.is_some());
+        let mut session = self.db.read().await?;
+        let is_here = db::images::find(&mut session, scope.images, new).await?;
+        let is_here = is_here.is_some();
+        let is_old_here = db::images::find(&mut session, scope.images, old).await?;
+        if is_here && (old == new || is_old_here.is_none()) {
+            return Ok(true);
+        }
+        replaced.get(&mut session, scope).await?;
+        drop(session);
+        if !is_here {
+            return Ok(false);
         }
         self.hand_over(scope, replaced, new).await?;
         drop(held);

@@ -150,3 +150,18 @@ async fn an_image_that_was_taken_off_auto_update_meanwhile_stays() {
     assert!(images.supersede(&scope, &replaced, &new).await.unwrap());
     assert!(!bench.has("default", &old).await);
 }
+
+#[tokio::test]
+async fn an_update_that_somebody_else_has_finished_is_done_and_one_of_a_deleted_image_is_not_begun() {
+    let bench = Bench::new().await;
+    let scope = bench.scope("default").await;
+    let new = bench.admit(cached("new")).await;
+    let gone = replacing(&"a".repeat(64).parse().unwrap());
+    let images = &bench.images;
+    assert!(images.supersede(&scope, &gone, &new).await.unwrap());
+    let newest = "b".repeat(64).parse().unwrap();
+    let refused = images.supersede(&scope, &gone, &newest).await.unwrap_err();
+    assert_eq!(refused.message(), "Image not found");
+    let same = images.supersede(&scope, &gone, &gone.fingerprint).await;
+    assert_eq!(same.unwrap_err().message(), "Image not found");
+}
