@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     access::{Caller, Scope},
-    api::objects::{Metadata, OperationObject},
+    api::{
+        Timestamp,
+        objects::{Metadata, OperationObject},
+    },
     db::{
         self, Db, ImageId, Session, aliases, blobs,
         images::{ImageRow, SourceRow},
@@ -188,8 +191,18 @@ impl Images {
             .is_none()
             && let Some(source) = db::images::source(&mut transaction, row.id).await?
         {
+            // What the server said was said of the older one.
+            let source = SourceRow {
+                properties: String::new(),
+                expires_at: String::new(),
+                ..source
+            };
             db::images::insert_source(&mut transaction, new.id, &source).await?;
         }
+        let used = later(&row.last_used_at, &new.last_used_at)?;
+        let (images, fingerprint) = (scope.images, &new.fingerprint);
+        db::images::set_last_used(&mut transaction, images, fingerprint, used).await?;
+        new.public |= row.public;
         new.auto_update |= row.auto_update;
         // What points to it from now on keeps it here.
         new.cached &= row.cached;
@@ -197,6 +210,12 @@ impl Images {
         take_over(&mut transaction, scope, &replaced.fingerprint, new.id).await?;
         Db::commit(transaction).await
     }
+}
+
+/// The later of two points in time.
+fn later<'a>(one: &'a str, other: &'a str) -> Result<&'a str> {
+    let (first, second): (Timestamp, Timestamp) = (one.parse()?, other.parse()?);
+    Ok(if first > second { one } else { other })
 }
 
 /// What a newer image takes over from the older one: what the user has changed about it, and what

@@ -165,3 +165,31 @@ async fn an_update_that_somebody_else_has_finished_is_done_and_one_of_a_deleted_
     let same = images.supersede(&scope, &gone, &gone.fingerprint).await;
     assert_eq!(same.unwrap_err().message(), "Image not found");
 }
+
+#[tokio::test]
+async fn a_successor_that_is_here_is_what_the_older_image_was() {
+    let bench = Bench::new().await;
+    let scope = bench.scope("default").await;
+    let mut older = bench.candidate(cached("old")).await;
+    older.public = true;
+    let old = bench.images.admit(&scope, older, None).await.unwrap();
+    let unused = Wanted {
+        source: None,
+        last_used_at: (NOON - Duration::days(9)).into(),
+        ..cached("new")
+    };
+    let new = bench.admit(unused).await;
+    let superseded = bench.images.supersede(&scope, &replacing(&old), &new);
+    assert!(superseded.await.unwrap());
+    let row = bench.row("default", &new).await.unwrap();
+    assert_eq!(
+        (row.public, row.last_used_at),
+        (true, Timestamp::from(NOON).to_string())
+    );
+    // What its server says of the next one is not laid under what it said of the older one.
+    let mut newest = bench.candidate(cached("newest")).await;
+    newest.replaces = Some(replacing(&new));
+    let newest = bench.images.admit(&scope, newest, None).await.unwrap();
+    let row = bench.row("default", &newest).await.unwrap();
+    assert_eq!(row.properties, "{\"os\":\"newest\"}");
+}
