@@ -24,7 +24,7 @@ use crate::{
     operations::Operation,
     remote::{
         Asked, Freshness, Held, LxdServer, Meter, RemoteImage, Sink, StreamServer, mismatch,
-        simplestreams::{Bases, Listed},
+        simplestreams::{Bases, Listed, UsableDelta},
     },
 };
 
@@ -294,11 +294,8 @@ impl Images {
 
     /// Downloads an image into staging, and makes sure that it is the one.
     async fn download(self, found: Found, secret: String, meter: Meter) -> Result<Offered> {
-        let has_deltas =
-            matches!(&found, Found::Stream(_, listed) if StreamServer::has_deltas(listed));
-        if has_deltas {
-            let bases = self.bases();
-            let tried = self.try_download(&found, &secret, Some(&bases), meter.clone());
+        if let Some(delta) = found.delta(&self.bases()).await {
+            let tried = self.try_download(&found, &secret, Some(&delta), meter.clone());
             match tried.await {
                 Err(error) => {
                     tracing::warn!(%error, "fetching the whole file instead of a delta");
@@ -313,14 +310,14 @@ impl Images {
         &self,
         found: &Found,
         secret: &str,
-        bases: Option<&Bases>,
+        delta: Option<&UsableDelta>,
         meter: Meter,
     ) -> Result<Offered> {
         let image = found.image();
         let mut intake = self.intake(None)?;
         match found {
             Found::Lxd(server, _) => server.fetch(image, secret, &mut intake, meter).await,
-            Found::Stream(server, listed) => server.fetch(listed, bases, &mut intake, meter).await,
+            Found::Stream(server, listed) => server.fetch(listed, delta, &mut intake, meter).await,
         }?;
         let (received, _) = intake.finish().await?;
         if *received.fingerprint() != image.fingerprint {
@@ -347,6 +344,14 @@ impl Images {
 }
 
 impl Found {
+    /// What spares most of the download.
+    async fn delta(&self, bases: &Bases) -> Option<UsableDelta> {
+        match self {
+            Self::Lxd(..) => None,
+            Self::Stream(_, listed) => listed.usable_delta(bases).await,
+        }
+    }
+
     /// Whether the server's lists may have been out of date.
     fn may_be_stale(&self, freshness: Freshness) -> bool {
         matches!(self, Self::Stream(..)) && freshness != Freshness::Anew

@@ -179,7 +179,8 @@ async fn a_successor_that_is_here_is_what_the_older_image_was() {
         ..cached("new")
     };
     let new = bench.admit(unused).await;
-    let superseded = bench.images.supersede(&scope, &replacing(&old), &new);
+    let replaced = replacing(&old);
+    let superseded = bench.images.supersede(&scope, &replaced, &new);
     assert!(superseded.await.unwrap());
     let row = bench.row("default", &new).await.unwrap();
     assert_eq!(

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::{
     cache::{About, Cache},
     catalog::{Catalog, Entry, ListedFile},
+    delta::UsableDelta,
     document::{Index, Products},
 };
 use crate::{
@@ -118,7 +119,7 @@ pub(crate) struct StreamServer {
 pub(crate) struct Listed {
     /// What the server says of it.
     pub(crate) image: RemoteImage,
-    entry: Entry,
+    pub(super) entry: Entry,
 }
 
 /// A document as it is now.
@@ -516,12 +517,7 @@ impl StreamServer {
         shown(&self.base)
     }
 
-    /// Whether a root file that may be here would spare most of a download.
-    pub(crate) fn has_deltas(listed: &Listed) -> bool {
-        !listed.entry.deltas.is_empty()
-    }
-
-    /// Fetches the files of an image. With `bases`, the root may be made out of an older one.
+    /// Fetches the files of an image. With a delta, the root is made out of an older one.
     ///
     /// # Errors
     ///
@@ -529,7 +525,7 @@ impl StreamServer {
     pub(crate) async fn fetch(
         &self,
         listed: &Listed,
-        bases: Option<&Bases>,
+        delta: Option<&UsableDelta>,
         sink: &mut impl Sink,
         meter: Meter,
     ) -> Result<()> {
@@ -551,9 +547,9 @@ impl StreamServer {
         let Some(rootfs) = rootfs else {
             return Ok(());
         };
-        if let Some((delta, base)) = self.usable_delta(entry, bases).await {
+        if let Some(UsableDelta { delta, base }) = delta {
             let delta = self.wanted(&delta.file, Part::Rootfs)?;
-            return self.patch(&base, &delta, &rootfs, sink, meter).await;
+            return self.patch(base, &delta, &rootfs, sink, meter).await;
         }
         let of_rootfs = meter.of("rootfs: ", rootfs.size_bytes);
         self.outbound
