@@ -87,6 +87,14 @@ enum Found {
     Stream(StreamServer, Box<Listed>),
 }
 
+/// One download.
+struct Transfer {
+    found: Found,
+    secret: String,
+    /// Whose room it takes while it comes.
+    payer: Option<Scope>,
+}
+
 impl Found {
     fn address(&self) -> String {
         match self {
@@ -186,17 +194,23 @@ impl Images {
             identify(operation, fingerprint.as_str(), size_bytes);
             return Ok(fingerprint);
         }
-        let claim = self.claim_for(scope, image.size_bytes).await?;
+        let mut claim = None;
+        if image.size_is_known {
+            claim = self.claim_for(scope, image.size_bytes).await?;
+        }
         // Held until the image is in: whoever joins late finds the files here.
         let (offered, _ticket) = if let Some(layout) = self.shared(pull, &fingerprint).await? {
             (Offered::stored(fingerprint.clone(), layout), None)
         } else {
             let held = operation.is_part().then(|| Held::by(&self.throttle));
-            let ticket = self.board(pull, found, held);
+            let ticket = self.board(scope, pull, found, held).await?;
             let offered = operation.cancellable(ticket.wait(operation)).await;
             (offered.map_err(Unbrought::by_server)?, Some(ticket))
         };
         let size_bytes = offered.layout().total_bytes();
+        if !image.size_is_known {
+            claim = self.claim_for(scope, size_bytes.unsigned_abs()).await?;
+        }
         let mut candidate = candidate(image, pull, offered, claim)?;
         self.mark_cached(&mut candidate, &pull.details);
         self.admit(scope, candidate, operation.requestor()).await?;
@@ -284,18 +298,38 @@ impl Images {
     }
 
     /// Joins the download of an image, or starts it.
-    fn board(&self, pull: &Pull, found: &Found, held: Option<Held>) -> Ticket {
-        let key = key(pull, &found.image().fingerprint);
-        let (this, found) = (self.clone(), found.clone());
-        let secret = pull.asked.secret.clone();
-        let download = |meter| this.download(found, secret, meter);
-        self.flights.join(&self.tasks, (key, held), download)
+    async fn board(
+        &self,
+        scope: &Scope,
+        pull: &Pull,
+        found: &Found,
+        held: Option<Held>,
+    ) -> Result<Ticket> {
+        let transfer = Transfer {
+            found: found.clone(),
+            secret: pull.asked.secret.clone(),
+            payer: self.payer(scope, found.image()).await?,
+        };
+        let key = key(pull, &transfer);
+        let this = self.clone();
+        let download = |meter| this.download(transfer, meter);
+        Ok(self.flights.join(&self.tasks, (key, held), download))
+    }
+
+    /// Whose room a download takes while it comes, when nobody knows beforehand whether there is
+    /// enough. A project with a limit has such downloads of its own.
+    async fn payer(&self, scope: &Scope, image: &RemoteImage) -> Result<Option<Scope>> {
+        if image.size_is_known {
+            return Ok(None);
+        }
+        let claim = self.claim(scope).await?;
+        Ok(claim.map(|_| scope.clone()))
     }
 
     /// Downloads an image into staging, and makes sure that it is the one.
-    async fn download(self, found: Found, secret: String, meter: Meter) -> Result<Offered> {
-        if let Some(delta) = found.delta(&self.bases()).await {
-            let tried = self.try_download(&found, &secret, Some(&delta), meter.clone());
+    async fn download(self, transfer: Transfer, meter: Meter) -> Result<Offered> {
+        if let Some(delta) = transfer.found.delta(&self.bases()).await {
+            let tried = self.try_download(&transfer, Some(&delta), meter.clone());
             match tried.await {
                 Err(error) => {
                     tracing::warn!(%error, "fetching the whole file instead of a delta");
@@ -303,18 +337,22 @@ impl Images {
                 downloaded => return downloaded,
             }
         }
-        self.try_download(&found, &secret, None, meter).await
+        self.try_download(&transfer, None, meter).await
     }
 
     async fn try_download(
         &self,
-        found: &Found,
-        secret: &str,
+        transfer: &Transfer,
         delta: Option<&UsableDelta>,
         meter: Meter,
     ) -> Result<Offered> {
+        let Transfer { found, secret, .. } = transfer;
         let image = found.image();
-        let mut intake = self.intake(None)?;
+        let claim = match &transfer.payer {
+            Some(scope) => self.claim(scope).await?,
+            None => None,
+        };
+        let mut intake = self.intake(claim)?;
         match found {
             Found::Lxd(server, _) => server.fetch(image, secret, &mut intake, meter).await,
             Found::Stream(server, listed) => server.fetch(listed, delta, &mut intake, meter).await,
@@ -393,16 +431,17 @@ pub(super) fn is_race(error: &Error) -> bool {
     matches!(error.kind(), Kind::Conflict) || error.message() == super::admit::GONE
 }
 
-/// What is one download: the same files from the same place, opened in the same way.
-fn key(pull: &Pull, fingerprint: &Fingerprint) -> Key {
+/// What is one download: the same files from the same place, opened and paid for in the same way.
+fn key(pull: &Pull, transfer: &Transfer) -> Key {
     let origin = &pull.origin;
     let (server, protocol, certificate) = origin.address();
     let reach = &origin.behalf.reach;
+    let payer = transfer.payer.as_ref().map(|scope| scope.images);
     let from = format!(
-        "{protocol}\n{server}\n{certificate}\n{}\n{}\n{reach:?}",
-        origin.project, pull.asked.secret
+        "{protocol}\n{server}\n{certificate}\n{}\n{}\n{reach:?}\n{payer:?}",
+        origin.project, transfer.secret
     );
-    (from, fingerprint.to_string())
+    (from, transfer.found.image().fingerprint.to_string())
 }
 
 fn candidate(
