@@ -122,7 +122,8 @@ impl Plan {
         projects: &BTreeMap<ProjectId, Duration>,
         now: Duration,
     ) -> Duration {
-        self.troubles.retain(|key, _| images.contains(key));
+        self.troubles
+            .retain(|key, _| images.contains(key) && projects.contains_key(&key.0));
         let retries = self.troubles.values().map(|trouble| trouble.retry);
         let passes = projects.iter().map(|(project, every)| {
             let last = self.passes.get(project);
@@ -193,6 +194,11 @@ mod tests {
         plan.fail(key.clone(), "no luck", (minutes(30), now));
         let images = BTreeSet::from([key]);
         assert_eq!(plan.settle(&images, &projects, now), minutes(10));
+        // Its project is not looked at any more: nothing would ever try it again.
+        assert_eq!(plan.settle(&images, &BTreeMap::new(), now), NOTHING_DUE);
+        assert!(plan.troubles().next().is_none());
+        let key = images.first().unwrap().clone();
+        plan.fail(key, "no luck", (minutes(30), now));
         // The image is gone, and the project is never looked at any more.
         assert_eq!(plan.settle(&none, &BTreeMap::new(), now), NOTHING_DUE);
         assert!(plan.troubles().next().is_none());
