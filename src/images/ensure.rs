@@ -11,7 +11,7 @@ use super::{
     admit::{Candidate, Offered},
     direct::Direct,
     edit,
-    fetch::{Details, Pull},
+    fetch::{Details, Pull, is_race},
     origin::{Behalf, Origin, Protocol},
     policy::Policy,
     query::{self, Visibility},
@@ -23,7 +23,7 @@ use crate::{
         self, Db, blobs,
         images::{ImageRow, Sourced},
     },
-    error::{Kind, Result},
+    error::{Error, Kind, Result},
     image::{Architecture, Fingerprint, ImageType, host_architectures},
     operations::Operation,
     remote::{Asked, Freshness, parse_url},
@@ -104,7 +104,7 @@ impl Images {
     }
 
     /// The image for an instance, its files open: [`Self::ensure_for_instance`] and [`Self::lend`],
-    /// again when somebody takes the image away in between.
+    /// again when somebody takes the image away meanwhile.
     ///
     /// # Errors
     ///
@@ -120,9 +120,12 @@ impl Images {
         loop {
             rounds += 1;
             let ensuring = self.ensure_for_instance(scope, source, (kind, behalf), operation);
-            let fingerprint = ensuring.await?;
-            match self.lend(scope, &fingerprint).await {
-                Err(error) if error.kind() == Kind::NotFound && rounds < ROUNDS => {}
+            let lent = match ensuring.await {
+                Ok(fingerprint) => self.lend(scope, &fingerprint).await,
+                Err(error) => Err(error),
+            };
+            match lent {
+                Err(error) if is_gone(&error) && rounds < ROUNDS => {}
                 lent => return lent,
             }
         }
@@ -351,6 +354,12 @@ impl Images {
         };
         self.pull(wanted.scope, &pull, operation).await
     }
+}
+
+/// Whether somebody has taken an image of ours away meanwhile. What another server does not have
+/// is told in other words.
+fn is_gone(error: &Error) -> bool {
+    error.message() == query::not_found().message() || is_race(error)
 }
 
 /// What is fetched because an instance needs it.
