@@ -98,7 +98,8 @@ type Address = (String, Option<crate::remote::Pin>);
 struct Known {
     catalog: Option<Arc<Catalog>>,
     documents: Vec<About>,
-    checked: Option<Instant>,
+    /// When the server was last asked, and how.
+    asked: Option<(Instant, Freshness)>,
     /// Why its documents may be out of date: what it was last asked for did not come.
     outdated: Option<String>,
     used: Option<Instant>,
@@ -142,6 +143,18 @@ impl Document {
     }
 }
 
+impl Known {
+    /// What is still to be asked of the server on behalf of somebody who has waited since `since`:
+    /// nothing when somebody else has asked it as much meanwhile. A look at what is kept asks
+    /// nobody, and one with conditions does not help who knows that the server gets them wrong.
+    fn spare(&self, freshness: Freshness, since: Instant) -> Freshness {
+        let is_asked = self.asked.is_some_and(|(when, how)| {
+            when >= since && (how == freshness || how == Freshness::Anew)
+        });
+        if is_asked { Freshness::Hour } else { freshness }
+    }
+}
+
 impl StreamServer {
     /// Why what it offers may be out of date: it could not be asked, or went back in time.
     pub(crate) fn outdated(&self) -> Option<&str> {
@@ -178,13 +191,7 @@ impl Streams {
         self.outbound.admit(&contact, &base).await?;
         let known = self.known((base.to_string(), contact.pin.clone()));
         let mut known = known.lock().await;
-        // Somebody else has looked since.
-        let is_current = known.checked.is_some_and(|checked| checked >= asked);
-        let freshness = if is_current {
-            Freshness::Hour
-        } else {
-            freshness
-        };
+        let freshness = known.spare(freshness, asked);
         let catalog = self.look(&base, &contact, freshness, &mut known).await?;
         known.used = Some(Instant::now());
         Ok(StreamServer {
@@ -271,6 +278,7 @@ impl Streams {
         if freshness != Freshness::Hour {
             let mut all = std::iter::once(&index).chain(&documents);
             known.outdated = all.find_map(|document| document.outdated.clone());
+            known.asked = Some((Instant::now(), freshness));
         }
         let abouts: Vec<_> = documents
             .iter()
@@ -282,7 +290,6 @@ impl Streams {
         };
         known.catalog = Some(Arc::clone(&catalog));
         known.documents = abouts;
-        known.checked = Some(Instant::now());
         Ok(catalog)
     }
 }
@@ -564,5 +571,37 @@ impl StreamServer {
             size_bytes: file.size_bytes,
             sha256: file.sha256.as_deref().map(str::to_owned),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_has_asked_as_much_spares_others_from_asking() {
+        use Freshness::{Anew, Hour, Revalidated};
+        let since = Instant::now();
+        let later = since + Duration::from_secs(1);
+        for (asked, freshness, spared) in [
+            (None, Revalidated, Revalidated),
+            (Some((later, Revalidated)), Revalidated, Hour),
+            (Some((later, Revalidated)), Anew, Anew),
+            (Some((later, Anew)), Revalidated, Hour),
+            (Some((later, Anew)), Anew, Hour),
+            (Some((since, Anew)), Hour, Hour),
+        ] {
+            let known = Known {
+                asked,
+                ..Known::default()
+            };
+            assert_eq!(known.spare(freshness, since), spared, "{asked:?}");
+            let before = since - Duration::from_secs(1);
+            let known = Known {
+                asked: asked.map(|(_, how)| (before, how)),
+                ..known
+            };
+            assert_eq!(known.spare(freshness, since), freshness, "{asked:?}");
+        }
     }
 }
