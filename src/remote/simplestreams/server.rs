@@ -46,7 +46,7 @@ const MAX_LISTS: usize = 16;
 /// How long documents are taken to be current.
 const CURRENT_FOR: time::Duration = time::Duration::hours(1);
 
-/// How long documents are kept after they were last found to be current.
+/// How long documents are kept after they were last asked for or found to be current.
 const KEPT_FOR: time::Duration = time::Duration::days(30);
 
 /// How long a server is given to get over having gone back in time.
@@ -321,13 +321,14 @@ impl Look<'_> {
     async fn document(&self, url: &Url, max_bytes: usize) -> Result<Document> {
         let (cache, pin) = (self.streams.cache.clone(), self.contact.pin.clone());
         let text = url.to_string();
-        let find = move || Ok(cache.find(&text, pin.as_ref()));
+        let now = self.streams.clock.now();
+        let find = move || Ok(cache.find(&text, pin.as_ref(), now));
         let kept = self.streams.tasks.run_blocking(find).await?;
         let Some(kept) = kept else {
             return self.fetch(url, None, max_bytes).await;
         };
-        let age = self.streams.clock.now() - kept.checked;
-        if self.freshness == Freshness::Hour && age < CURRENT_FOR {
+        let age = now - kept.checked;
+        if self.freshness == Freshness::Hour && is_within(age, CURRENT_FOR) {
             return Ok(Document::kept(kept.about, None));
         }
         let known = Some(&kept.about).filter(|_| self.freshness != Freshness::Anew);
@@ -339,7 +340,7 @@ impl Look<'_> {
                 return Ok(Document::kept(kept.about, Some(error.message())));
             }
         };
-        if age < ROLLBACK_FOR && self.is_older(&fetched, &kept.about, max_bytes).await? {
+        if is_within(age, ROLLBACK_FOR) && self.is_older(&fetched, &kept.about, max_bytes).await? {
             tracing::warn!(%url, "the server went back in time: using the stream that was kept");
             let why = format!("The list at {} is older than it was", shown(url));
             return Ok(Document::kept(kept.about, Some(&why)));
@@ -434,6 +435,11 @@ impl Look<'_> {
         let build = move || Ok(Arc::new(Catalog::new(&base, lists)));
         self.streams.tasks.run_blocking(build).await
     }
+}
+
+/// Whether something is so old at most. What is of the future is of a wrong clock.
+fn is_within(age: time::Duration, limit: time::Duration) -> bool {
+    !age.is_negative() && age < limit
 }
 
 // LXD: the text of a document that cannot be read. What is in it stays out of the answer.
