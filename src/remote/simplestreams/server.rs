@@ -403,8 +403,28 @@ impl Look<'_> {
         self.streams.cache.touch(about, pin, now);
     }
 
-    /// What a document says. One that was fetched is kept once it is known to be good.
+    /// What a document says. One that is kept and damaged is fetched again, whatever the server
+    /// thinks that we have.
     async fn parsed<T>(&self, document: &Document, max_bytes: usize) -> Result<T>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        if let Some(parsed) = self.read(document, max_bytes).await? {
+            return Ok(parsed);
+        }
+        let url = parse_url("Get", &document.about.url)?;
+        tracing::warn!(%url, "the kept stream is damaged: fetching it again");
+        let fetched = self.fetch(&url, None, max_bytes).await?;
+        let parsed = self.read(&fetched, max_bytes).await?;
+        parsed.ok_or_else(|| {
+            let text = format!("The kept stream of {} is gone", shown(&url));
+            Error::new(Kind::Unavailable, text)
+        })
+    }
+
+    /// The same, of what is here; `None` when it is damaged. What was fetched is kept once it is
+    /// known to be good.
+    async fn read<T>(&self, document: &Document, max_bytes: usize) -> Result<Option<T>>
     where
         T: DeserializeOwned + Send + 'static,
     {
@@ -414,13 +434,10 @@ impl Look<'_> {
             if let Some(body) = body {
                 let parsed = decode(&about.url, &body)?;
                 cache.write(&about, pin.as_ref(), &body);
-                return Ok(parsed);
+                return Ok(Some(parsed));
             }
-            let Some(kept) = cache.read(&about, pin.as_ref(), max_bytes) else {
-                let text = format!("The kept stream of {} is gone", about.url);
-                return Err(Error::new(Kind::Unavailable, text));
-            };
-            decode(&about.url, &kept)
+            let kept = cache.read(&about, pin.as_ref(), max_bytes);
+            kept.map(|kept| decode(&about.url, &kept)).transpose()
         };
         self.streams.tasks.run_blocking(parse).await
     }
