@@ -1,11 +1,10 @@
 //! Whether the clock is to be believed: a wrong one must not let everything expire at once.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use time::{Duration, OffsetDateTime};
+
+use crate::clock::since_boot;
 
 /// How far the clock may move against the time that has really passed, before it is doubted.
 const MAX_JUMP: Duration = Duration::hours(24);
@@ -17,9 +16,8 @@ const MAX_ABSENCE: Duration = Duration::days(60);
 const WAIT: Duration = Duration::hours(24);
 
 /// What has been seen of the clock. Cheap to clone; all clones are one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Doubts {
-    started: Instant,
     seen: Arc<Mutex<Option<Seen>>>,
 }
 
@@ -32,7 +30,8 @@ pub(super) enum Doubt {
     Waits(i64),
 }
 
-/// The clock at some moment. What `passed` tells does not jump.
+/// The clock at some moment. What `passed` tells does not jump, nor stand still while the machine
+/// sleeps.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     clock: OffsetDateTime,
@@ -41,19 +40,10 @@ struct Seen {
     until: Option<Duration>,
 }
 
-impl Default for Doubts {
-    fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            seen: Arc::default(),
-        }
-    }
-}
-
 impl Doubts {
     /// Looks at the clock. `alive` is when the daemon was last at work.
     pub(super) fn look(&self, clock: OffsetDateTime, alive: Option<OffsetDateTime>) -> Doubt {
-        let passed = Duration::try_from(self.started.elapsed()).unwrap_or(Duration::MAX);
+        let passed = Duration::try_from(since_boot()).unwrap_or(Duration::MAX);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let now = match *seen {
             None => Seen::first(clock, passed, alive),

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{db::ProjectId, image::Fingerprint};
@@ -18,13 +18,12 @@ const NOTHING_DUE: Duration = Duration::from_hours(24);
 pub(super) type Key = (ProjectId, Fingerprint);
 
 /// What is known of updates. Cheap to clone; all clones are one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Updates {
-    started: Instant,
     plan: Arc<Mutex<Plan>>,
 }
 
-/// What is due when, in the time since the start.
+/// What is due when, in the time since the machine's start.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// When the images of a project were last looked at.
@@ -44,21 +43,7 @@ pub(super) struct Trouble {
     pub(super) retry: Duration,
 }
 
-impl Default for Updates {
-    fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            plan: Arc::default(),
-        }
-    }
-}
-
 impl Updates {
-    /// The time since the start.
-    pub(super) fn now(&self) -> Duration {
-        self.started.elapsed()
-    }
-
     /// The plan. It is not to be held for long.
     pub(super) fn plan(&self) -> MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)

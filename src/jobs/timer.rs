@@ -1,14 +1,11 @@
 //! When jobs run.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
 use super::{Jobs, Row};
-use crate::settings::Values;
+use crate::{clock::since_boot, settings::Values};
 
 /// How much later than due a pass may begin, so that many daemons do not ask one server at once.
 const MAX_LATENESS: Duration = Duration::from_mins(5);
@@ -58,10 +55,11 @@ impl Jobs {
 
     async fn keep_time(&self, row: Arc<Row>, mut settings: watch::Receiver<Arc<Values>>) {
         let mut heeded = Arc::clone(&settings.borrow_and_update());
-        let mut last = Instant::now();
+        // A day is one also when the machine sleeps most of it.
+        let mut last = since_boot();
         let mut due = Due::default();
         loop {
-            let since = last.elapsed();
+            let since = since_boot().saturating_sub(last);
             let rest = due.look(since, self.until(&row, since).await);
             row.state().next = self.0.clock.now().checked_add(in_range(rest));
             let is_due = tokio::select! {
@@ -72,7 +70,7 @@ impl Jobs {
                 }
                 () = row.ended.notified() => {
                     // Run by hand: the next pass is due later.
-                    last = Instant::now();
+                    last = since_boot();
                     due.pass();
                     false
                 }
@@ -80,7 +78,7 @@ impl Jobs {
             if is_due {
                 heeded = Arc::clone(&settings.borrow_and_update());
                 self.begin(&row).wait(None).await;
-                last = Instant::now();
+                last = since_boot();
                 due.pass();
                 // That was this pass.
                 drop(tokio::time::timeout(Duration::ZERO, row.ended.notified()).await);
