@@ -249,7 +249,16 @@ impl Images {
         if policy.update_hours.is_none() {
             return Ok(None);
         }
-        let is_kept_current = |here: &Sourced| here.image.auto_update;
+        let (current, projects) = (
+            self.settings.current(),
+            db::projects::list(&mut *self.db.read().await?).await?,
+        );
+        let looks_at_its_images = |id| {
+            let project = projects.iter().find(|project| project.id == id);
+            project.is_some_and(|it| Policy::of(&it.config, &current).update_hours.is_some())
+        };
+        let is_kept_current =
+            |here: &Sourced| here.image.auto_update && looks_at_its_images(here.project);
         let here = self.sourced(wanted, is_kept_current).await?;
         Ok(here.map(Nearest::Sourced))
     }

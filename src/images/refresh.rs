@@ -174,12 +174,7 @@ impl Images {
     }
 
     /// Gives what an image is and has to its successor.
-    async fn hand_over(
-        &self,
-        scope: &Scope,
-        replaced: &Replaced,
-        new: &Fingerprint,
-    ) -> Result<()> {
+    async fn hand_over(&self, scope: &Scope, replaced: &Replaced, new: &Fingerprint) -> Result<()> {
         let mut transaction = self.db.write().await?;
         scope.check(&mut transaction).await?;
         let new = db::images::find(&mut transaction, scope.images, new).await?;

@@ -124,7 +124,9 @@ impl Instances {
     ) -> Result<Vec<String>> {
         let names = match (body.put.profiles.take(), from) {
             (Some(names), _) => names,
-            (None, From::Image(row, _)) => self.images.render(scope, (**row).clone()).await?.profiles,
+            (None, From::Image(row, _)) => {
+                self.images.render(scope, (**row).clone()).await?.profiles
+            }
             (None, From::Copy(copied)) => copied.instance.profile_names(),
             (None, From::Remote(source, behalf)) => {
                 self.profiles_of_cached(scope, source, (kind, behalf))

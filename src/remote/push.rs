@@ -170,11 +170,7 @@ fn body(upload: Upload, meter: &Meter, taking: watch::Sender<()>) -> Result<(Str
     let total = upload.image.metadata()?.len();
     let Some((rootfs, name)) = upload.rootfs else {
         let content = contents(upload.image);
-        let body = Body::wrap_stream(metered(
-            content,
-            meter.of("", Some(total)),
-            taking,
-        ));
+        let body = Body::wrap_stream(metered(content, meter.of("", Some(total)), taking));
         return Ok(("application/octet-stream".to_owned(), body));
     };
     let total = total + rootfs.metadata()?.len();
@@ -196,11 +192,7 @@ fn body(upload: Upload, meter: &Meter, taking: watch::Sender<()>) -> Result<(Str
         .chain(head(1, name))
         .chain(contents(rootfs))
         .chain(one(form::end(&boundary)));
-    let body = Body::wrap_stream(metered(
-        whole,
-        meter.of("", Some(total)),
-        taking,
-    ));
+    let body = Body::wrap_stream(metered(whole, meter.of("", Some(total)), taking));
     Ok((format!("multipart/form-data; boundary={boundary}"), body))
 }
 

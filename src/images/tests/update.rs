@@ -152,7 +152,8 @@ async fn an_image_that_was_taken_off_auto_update_meanwhile_stays() {
 }
 
 #[tokio::test]
-async fn an_update_that_somebody_else_has_finished_is_done_and_one_of_a_deleted_image_is_not_begun() {
+async fn an_update_that_somebody_else_has_finished_is_done_and_one_of_a_deleted_image_is_not_begun()
+{
     let bench = Bench::new().await;
     let scope = bench.scope("default").await;
     let new = bench.admit(cached("new")).await;

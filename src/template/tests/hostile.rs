@@ -90,6 +90,12 @@ fn expressions_end_before_the_stack_does() {
             "{why}"
         );
     }
+    // Wide in every bracket, and so deep as a tree that dropping it needs a stack.
+    let (products, sums) = (repeated(" * 1", 200), repeated(" + 1", 200));
+    let tree = (0..29).fold("1".to_owned(), |inside, _| {
+        format!("({inside}{products}{sums})")
+    });
+    refused(format!("{{{{ {tree} }}}}"));
     assert_eq!(
         text(&format!("{{{{ {}true }}}}", repeated("false or ", 500))),
         "True"
