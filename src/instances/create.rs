@@ -28,7 +28,7 @@ use crate::{
 #[derive(Debug)]
 enum From {
     /// The image that the source names, as it was when it was looked up.
-    Image(Box<ImageRow>, InstanceSource),
+    Image(Box<ImageRow>, Box<InstanceSource>),
     /// An image that is not there; the operation says so.
     NoImage,
     /// An image of another server, and on whose behalf it is fetched.
@@ -99,7 +99,7 @@ impl Instances {
         let source = &body.source;
         match source.kind.as_str() {
             "image" => Ok(match self.wanted_image(scope, source).await? {
-                Wanted::Here(row) => From::Image(row, source.clone()),
+                Wanted::Here(row) => From::Image(row, Box::new(source.clone())),
                 Wanted::Nowhere => From::NoImage,
                 Wanted::Remote => self.elsewhere(scope, source, caller).await?,
             }),

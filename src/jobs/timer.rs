@@ -183,8 +183,8 @@ mod tests {
             ..Due::default()
         };
         let late = MAX_LATENESS / 2;
-        for since in [minutes(0), minutes(700), DAY - minutes(1)] {
-            let rest = due.look(since, DAY - since);
+        for since in [0, 700, 1439].map(minutes) {
+            let rest = due.look(since, DAY.saturating_sub(since));
             assert_eq!(since + rest, DAY + late, "{since:?}");
         }
         for since in [DAY, DAY + minutes(2), DAY + minutes(9)] {

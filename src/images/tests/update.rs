@@ -114,14 +114,15 @@ async fn whoever_waits_for_the_older_image_does_not_find_its_files() {
     let again = bench.candidate(cached("old")).await;
     let (here, there) = (bench.scope("default").await, bench.scope("p1").await);
     let held = bench.images.store.lock(&old).await;
-    let (first, second) = (bench.images.clone(), bench.images.clone());
-    let update = tokio::spawn(async move { first.admit(&here, newer, None).await });
-    tokio::task::yield_now().await;
-    let copy = tokio::spawn(async move { second.admit(&there, again, None).await });
-    tokio::task::yield_now().await;
-    drop(held);
-    update.await.unwrap().unwrap();
-    copy.await.unwrap().unwrap();
+    let images = &bench.images;
+    // Both wait for it, in this order.
+    let (updated, copied, ()) = tokio::join!(
+        images.admit(&here, newer, None),
+        images.admit(&there, again, None),
+        async { drop(held) }
+    );
+    updated.unwrap();
+    copied.unwrap();
     assert!(!bench.home.path().join("quarantine").exists());
     assert!(!bench.has("default", &old).await && bench.has("p1", &old).await);
     bench.images.open(&old).await.unwrap();

@@ -604,7 +604,8 @@ mod tests {
     #[test]
     fn only_who_has_asked_as_much_spares_others_from_asking() {
         use Freshness::{Anew, Hour, Revalidated};
-        let since = Instant::now();
+        let before = Instant::now();
+        let since = before + Duration::from_secs(1);
         let later = since + Duration::from_secs(1);
         for (asked, freshness, spared) in [
             (None, Revalidated, Revalidated),
@@ -619,7 +620,6 @@ mod tests {
                 ..Known::default()
             };
             assert_eq!(known.spare(freshness, since), spared, "{asked:?}");
-            let before = since - Duration::from_secs(1);
             let known = Known {
                 asked: asked.map(|(_, how)| (before, how)),
                 ..known

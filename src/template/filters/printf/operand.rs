@@ -32,7 +32,7 @@ pub(super) fn print(value: &Value, verb: char, flags: Flags) -> Vec<u8> {
 pub(super) fn leaves(value: &Value) -> usize {
     match &value.datum {
         Datum::List(items) => items.iter().map(leaves).sum(),
-        Datum::Map(map) => map.entries.iter().map(|(_, value)| 1 + leaves(value)).sum(),
+        Datum::Map(map) => map.entries.values().map(|value| 1 + leaves(value)).sum(),
         Datum::Loop(state) => state.get().fields().iter().map(leaves).sum(),
         _ => 1,
     }
