@@ -1,5 +1,7 @@
 //! Time as a parameter, so that expiry and auto-update are tested without sleeping.
 
+use std::time::Duration;
+
 use time::OffsetDateTime;
 
 /// Tells what time it is.
@@ -22,4 +24,11 @@ impl Clock {
             Self::Manual(now) => *now.lock().expect("no test panics while it moves the clock"),
         }
     }
+}
+
+/// The time since the machine was booted, to the second. Nobody sets it, and it goes on while the
+/// machine sleeps.
+pub(crate) fn since_boot() -> Duration {
+    let seconds = rustix::system::sysinfo().uptime;
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
 }

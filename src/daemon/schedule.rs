@@ -24,7 +24,7 @@ pub(super) fn jobs(
     let expiry = images.clone();
     let sweep = images.clone();
     let (ended, tokens) = (operations.clone(), operations.clone());
-    let streams = streams.clone();
+    let (streams, doubting) = (streams.clone(), images.clone());
     let (snapshots, over, trees) = (instances.clone(), instances.clone(), instances.clone());
     vec![
         Job::new(
@@ -78,8 +78,13 @@ pub(super) fn jobs(
             "Removing unused image lists",
             every(DAY),
             move |operation| {
-                let streams = streams.clone();
+                let (streams, images) = (streams.clone(), doubting.clone());
                 async move {
+                    if let Some(waiting) = images.waits_for_clock().await? {
+                        let told = [("waiting".to_owned(), waiting.into())];
+                        operation.set_metadata(Metadata::from_iter(told));
+                        return Ok(());
+                    }
                     let removed = streams.remove_unused().await?;
                     count(&operation, "removed", removed);
                     Ok(())

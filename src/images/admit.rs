@@ -2,8 +2,9 @@
 //!
 //! Taken in order: the fingerprint is locked, and that of the image whose place it takes; an image the project has already is refused; files
 //! the store has already are compared by layout and kept, new ones are placed; one transaction
-//! records blob, image, profiles and source; only then is the image announced. What a crash leaves
-//! between these steps is told in [`crate::store`].
+//! records blob, image, profiles and source; only then is the image announced, and what it took the
+//! place of unlinked while that is still locked: whoever waits for it must not find its files. What
+//! a crash leaves between these steps is told in [`crate::store`].
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +14,7 @@ use std::{
 use super::{
     Event, Images,
     budget::{self, Claim},
-    refresh,
+    query, refresh,
 };
 use crate::{
     access::Scope,
@@ -129,6 +130,21 @@ impl Offered {
 pub(super) struct Replaced {
     /// The image of the same project that goes.
     pub(super) fingerprint: Fingerprint,
+    /// Whether it goes only while it is to be kept up to date: nobody asked for a newer one.
+    pub(super) only_if_kept: bool,
+}
+
+impl Replaced {
+    /// The image that goes, if it still is to.
+    ///
+    /// # Errors
+    ///
+    /// 404 when it is gone, or is to stay.
+    pub(super) async fn get(&self, session: &mut Session, scope: &Scope) -> Result<ImageRow> {
+        let row = db::images::find(session, scope.images, &self.fingerprint).await?;
+        row.filter(|row| row.auto_update || !self.only_if_kept)
+            .ok_or_else(query::not_found)
+    }
 }
 
 impl Images {
@@ -159,7 +175,10 @@ impl Images {
         let (held, held_old) = self.store.lock_both(&fingerprint, old).await;
         let (placed, held) = match self.stored(scope, &fingerprint, layout).await? {
             Stored::Here => (None, held),
-            Stored::Nowhere => self.place(files.take().ok_or_else(gone)?, held).await?,
+            nowhere => {
+                let staged = files.take().ok_or_else(gone)?;
+                self.place(staged, held, nowhere).await?
+            }
         };
         let record = Record {
             row,
@@ -170,7 +189,7 @@ impl Images {
         };
         self.settle(&fingerprint, self.record(scope, record).await, placed)
             .await?;
-        drop((held, held_old));
+        drop(held);
         if let Some(claim) = claim {
             claim.settle();
         }
@@ -186,6 +205,9 @@ impl Images {
             requestor,
             details: &details,
         });
+        if let Some(held_old) = held_old {
+            self.clear_away(held_old).await;
+        }
         Ok(fingerprint)
     }
 
@@ -206,6 +228,9 @@ impl Images {
             ));
         }
         match blobs::find(&mut session, fingerprint).await? {
+            None if blobs::removed(&mut session).await?.contains(fingerprint) => {
+                Ok(Stored::Removed)
+            }
             None => Ok(Stored::Nowhere),
             Some(stored) if stored == layout => Ok(Stored::Here),
             Some(_) => Err(Error::failed(
@@ -216,9 +241,17 @@ impl Images {
 
     /// Puts the files in their place. The lock goes along to the blocking thread, so that it
     /// outlives a caller that is cut off.
-    async fn place(&self, staged: Staged, held: Held) -> Result<(Option<Placed>, Held)> {
+    async fn place(
+        &self,
+        staged: Staged,
+        held: Held,
+        stored: Stored,
+    ) -> Result<(Option<Placed>, Held)> {
         let store = self.store.clone();
         let place = move || {
+            if let Stored::Removed = stored {
+                store.remove(&held)?;
+            }
             store
                 .place(staged, &held)
                 .map(|placed| (Some(placed), held))
@@ -326,6 +359,8 @@ struct Record {
 /// What the store has of a fingerprint.
 enum Stored {
     Nowhere,
+    /// Files that were to be unlinked, and could not be.
+    Removed,
     Here,
 }
 

@@ -1,11 +1,10 @@
 //! Whether the clock is to be believed: a wrong one must not let everything expire at once.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use time::{Duration, OffsetDateTime};
+
+use crate::clock::since_boot;
 
 /// How far the clock may move against the time that has really passed, before it is doubted.
 const MAX_JUMP: Duration = Duration::hours(24);
@@ -14,12 +13,11 @@ const MAX_JUMP: Duration = Duration::hours(24);
 const MAX_ABSENCE: Duration = Duration::days(60);
 
 /// How long it is doubted for.
-const WAIT: Duration = Duration::hours(24);
+pub(super) const WAIT: Duration = Duration::hours(24);
 
 /// What has been seen of the clock. Cheap to clone; all clones are one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Doubts {
-    started: Instant,
     seen: Arc<Mutex<Option<Seen>>>,
 }
 
@@ -32,7 +30,18 @@ pub(super) enum Doubt {
     Waits(i64),
 }
 
-/// The clock at some moment. What `passed` tells does not jump.
+/// When an earlier start began to doubt the clock, if it still counts: the daemon has done nothing
+/// since, and the clock has not been set back.
+pub(super) fn counting(
+    doubted: Option<OffsetDateTime>,
+    clock: OffsetDateTime,
+    alive: Option<OffsetDateTime>,
+) -> Option<OffsetDateTime> {
+    doubted.filter(|doubted| *doubted <= clock && Some(*doubted) > alive)
+}
+
+/// The clock at some moment. What `passed` tells does not jump, nor stand still while the machine
+/// sleeps.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     clock: OffsetDateTime,
@@ -41,22 +50,19 @@ struct Seen {
     until: Option<Duration>,
 }
 
-impl Default for Doubts {
-    fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            seen: Arc::default(),
-        }
-    }
-}
-
 impl Doubts {
-    /// Looks at the clock. `alive` is when the daemon was last at work.
-    pub(super) fn look(&self, clock: OffsetDateTime, alive: Option<OffsetDateTime>) -> Doubt {
-        let passed = Duration::try_from(self.started.elapsed()).unwrap_or(Duration::MAX);
+    /// Looks at the clock. `alive` is when the daemon was last at work, `doubted` when it began to
+    /// doubt the clock since, by that clock.
+    pub(super) fn look(
+        &self,
+        clock: OffsetDateTime,
+        alive: Option<OffsetDateTime>,
+        doubted: Option<OffsetDateTime>,
+    ) -> Doubt {
+        let passed = Duration::try_from(since_boot()).unwrap_or(Duration::MAX);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let now = match *seen {
-            None => Seen::first(clock, passed, alive),
+            None => Seen::first(clock, passed, alive, doubted),
             Some(seen) => seen.next(clock, passed),
         };
         *seen = Some(now);
@@ -76,12 +82,23 @@ impl Doubts {
 }
 
 impl Seen {
-    fn first(clock: OffsetDateTime, passed: Duration, alive: Option<OffsetDateTime>) -> Self {
-        let was_long_away = alive.is_some_and(|alive| clock - alive > MAX_ABSENCE);
+    fn first(
+        clock: OffsetDateTime,
+        passed: Duration,
+        alive: Option<OffsetDateTime>,
+        doubted: Option<OffsetDateTime>,
+    ) -> Self {
+        let away = alive.max(doubted).map(|last| clock - last);
+        let left = match (away, doubted) {
+            (Some(away), _) if away > MAX_ABSENCE => Some(WAIT),
+            // An earlier start has waited for some of it.
+            (_, Some(doubted)) if clock - doubted < WAIT => Some(WAIT - (clock - doubted)),
+            _ => None,
+        };
         Self {
             clock,
             passed,
-            until: was_long_away.then_some(passed + WAIT),
+            until: left.map(|left| passed + left),
         }
     }
 
@@ -120,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_as_it_should_is_believed() {
-        let seen = Seen::first(NOON, hours(0), Some(NOON - hours(1)));
+        let seen = Seen::first(NOON, hours(0), Some(NOON - hours(1)), None);
         let seen = seen.next(NOON + hours(300), hours(300));
         assert_eq!(seen.doubt(), Doubt::None);
         // Summer time, a leap second, somebody who set it right.
@@ -132,7 +149,7 @@ mod tests {
 
     #[test]
     fn one_that_jumps_ahead_is_doubted_for_a_day() {
-        let seen = Seen::first(NOON, hours(0), None);
+        let seen = Seen::first(NOON, hours(0), None, None);
         let ten_years = hours(87_600);
         let seen = seen.next(NOON + ten_years, hours(1));
         assert_eq!(seen.doubt(), Doubt::Waits(24));
@@ -144,12 +161,12 @@ mod tests {
 
     #[test]
     fn a_daemon_that_was_away_for_long_doubts_its_clock() {
-        let after = |away: Duration| Seen::first(NOON, hours(0), Some(NOON - away)).doubt();
+        let after = |away: Duration| Seen::first(NOON, hours(0), Some(NOON - away), None).doubt();
         assert_eq!(after(Duration::days(60)), Doubt::None);
         assert_eq!(
             after(Duration::days(60) + Duration::SECOND),
             Doubt::Waits(24)
         );
-        assert_eq!(Seen::first(NOON, hours(0), None).doubt(), Doubt::None);
+        assert_eq!(Seen::first(NOON, hours(0), None, None).doubt(), Doubt::None);
     }
 }

@@ -11,7 +11,7 @@ use super::{
     admit::{Candidate, Offered},
     direct::Direct,
     edit,
-    fetch::{Details, Pull},
+    fetch::{Details, Pull, is_race},
     origin::{Behalf, Origin, Protocol},
     policy::Policy,
     query::{self, Visibility},
@@ -23,7 +23,7 @@ use crate::{
         self, Db, blobs,
         images::{ImageRow, Sourced},
     },
-    error::{Kind, Result},
+    error::{Error, Kind, Result},
     image::{Architecture, Fingerprint, ImageType, host_architectures},
     operations::Operation,
     remote::{Asked, Freshness, parse_url},
@@ -104,7 +104,7 @@ impl Images {
     }
 
     /// The image for an instance, its files open: [`Self::ensure_for_instance`] and [`Self::lend`],
-    /// again when somebody takes the image away in between.
+    /// again when somebody takes the image away meanwhile.
     ///
     /// # Errors
     ///
@@ -120,9 +120,12 @@ impl Images {
         loop {
             rounds += 1;
             let ensuring = self.ensure_for_instance(scope, source, (kind, behalf), operation);
-            let fingerprint = ensuring.await?;
-            match self.lend(scope, &fingerprint).await {
-                Err(error) if error.kind() == Kind::NotFound && rounds < ROUNDS => {}
+            let lent = match ensuring.await {
+                Ok(fingerprint) => self.lend(scope, &fingerprint).await,
+                Err(error) => Err(error),
+            };
+            match lent {
+                Err(error) if is_gone(&error) && rounds < ROUNDS => {}
                 lent => return lent,
             }
         }
@@ -246,7 +249,16 @@ impl Images {
         if policy.update_hours.is_none() {
             return Ok(None);
         }
-        let is_kept_current = |here: &Sourced| here.image.auto_update;
+        let (current, projects) = (
+            self.settings.current(),
+            db::projects::list(&mut *self.db.read().await?).await?,
+        );
+        let looks_at_its_images = |id| {
+            let project = projects.iter().find(|project| project.id == id);
+            project.is_some_and(|it| Policy::of(&it.config, &current).update_hours.is_some())
+        };
+        let is_kept_current =
+            |here: &Sourced| here.image.auto_update && looks_at_its_images(here.project);
         let here = self.sourced(wanted, is_kept_current).await?;
         Ok(here.map(Nearest::Sourced))
     }
@@ -351,6 +363,12 @@ impl Images {
         };
         self.pull(wanted.scope, &pull, operation).await
     }
+}
+
+/// Whether somebody has taken an image of ours away meanwhile. What another server does not have
+/// is told in other words.
+fn is_gone(error: &Error) -> bool {
+    error.message() == query::not_found().message() || is_race(error)
 }
 
 /// What is fetched because an instance needs it.

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Images, doubt::Doubt, policy::Policy, query};
+use super::{
+    Images,
+    doubt::{self, Doubt},
+    policy::Policy,
+    query,
+};
 use crate::{
     access::Scope,
     api::{Timestamp, objects::Metadata},
@@ -16,6 +21,10 @@ use crate::{
 
 /// What this is called among the passes that the database remembers.
 const NAME: &str = "expiry";
+
+/// What the beginning of a doubt of the clock is called there: the wait ends also when the daemon
+/// is started anew again and again.
+const DOUBT: &str = "expiry-doubt";
 
 impl Policy {
     /// Whether an image is only cached and its time here is over: it has not been used for as long
@@ -65,7 +74,7 @@ impl Images {
             let outcome = self.expire_one(&scope, &row, now).await;
             done.note(&scope, &row.fingerprint, outcome);
         }
-        self.remember_pass(now).await?;
+        self.remember(NAME, now).await?;
         done.tell(&operation)
     }
 
@@ -95,10 +104,10 @@ impl Images {
         self.delete_if(scope, row, None, is_to_go).await
     }
 
-    async fn remember_pass(&self, now: OffsetDateTime) -> Result<()> {
+    async fn remember(&self, name: &str, now: OffsetDateTime) -> Result<()> {
         let text = Timestamp::from(now).to_string();
         let mut transaction = self.db.write().await?;
-        db::passes::set(&mut transaction, NAME, &text).await?;
+        db::passes::set(&mut transaction, name, &text).await?;
         Db::commit(transaction).await
     }
 
@@ -123,8 +132,16 @@ impl Images {
             db::passes::find(&mut session, NAME).await?,
             db::images::last_seen(&mut session).await?,
         ];
-        let seen = seen.iter().flatten().filter_map(|text| set(text));
-        Ok(self.doubts.look(now, seen.max()))
+        let alive = seen.iter().flatten().filter_map(|text| set(text)).max();
+        let doubted = db::passes::find(&mut session, DOUBT).await?;
+        drop(session);
+        let doubted = doubted.and_then(|text| set(&text));
+        let doubted = doubt::counting(doubted, now, alive);
+        let doubt = self.doubts.look(now, alive, doubted);
+        if doubt != Doubt::None && doubted.is_none_or(|doubted| now - doubted >= doubt::WAIT) {
+            self.remember(DOUBT, now).await?;
+        }
+        Ok(doubt)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     operations::Operation,
     remote::{
         Asked, Freshness, Held, LxdServer, Meter, RemoteImage, Sink, StreamServer, mismatch,
-        simplestreams::{Bases, Listed},
+        simplestreams::{Bases, Listed, UsableDelta},
     },
 };
 
@@ -87,6 +87,14 @@ enum Found {
     Stream(StreamServer, Box<Listed>),
 }
 
+/// One download.
+struct Transfer {
+    found: Found,
+    secret: String,
+    /// Whose room it takes while it comes.
+    payer: Option<Scope>,
+}
+
 impl Found {
     fn address(&self) -> String {
         match self {
@@ -123,12 +131,12 @@ impl Images {
             let brought = self.bring(scope, pull, &found, operation).await;
             match brought {
                 // The server lists what it does not have (any more): its list was out of date.
-                Err(error) if error.kind() == Kind::NotFound && found.may_be_stale(freshness) => {
+                Err(Unbrought::Unlisted(_)) if found.may_be_stale(freshness) => {
                     freshness = Freshness::Anew;
                 }
                 // Somebody else let it in, or removed it, meanwhile.
-                Err(error) if is_race(&error) && rounds < ROUNDS => {}
-                brought => return brought,
+                Err(Unbrought::Failed(error)) if is_race(&error) && rounds < ROUNDS => {}
+                brought => return brought.map_err(Unbrought::into_error),
             }
         }
     }
@@ -176,7 +184,7 @@ impl Images {
         pull: &Pull,
         found: &Found,
         operation: &Operation,
-    ) -> Result<Fingerprint> {
+    ) -> Result<Fingerprint, Unbrought> {
         let image = found.image();
         let fingerprint = image.fingerprint.clone();
         if self.is_superseded(scope, pull, &fingerprint).await? {
@@ -186,17 +194,23 @@ impl Images {
             identify(operation, fingerprint.as_str(), size_bytes);
             return Ok(fingerprint);
         }
-        let claim = self.claim_for(scope, image.size_bytes).await?;
+        let mut claim = None;
+        if image.size_is_known {
+            claim = self.claim_for(scope, image.size_bytes).await?;
+        }
         // Held until the image is in: whoever joins late finds the files here.
         let (offered, _ticket) = if let Some(layout) = self.shared(pull, &fingerprint).await? {
             (Offered::stored(fingerprint.clone(), layout), None)
         } else {
             let held = operation.is_part().then(|| Held::by(&self.throttle));
-            let ticket = self.board(pull, found, held);
-            let offered = operation.cancellable(ticket.wait(operation)).await?;
-            (offered, Some(ticket))
+            let ticket = self.board(scope, pull, found, held).await?;
+            let offered = operation.cancellable(ticket.wait(operation)).await;
+            (offered.map_err(Unbrought::by_server)?, Some(ticket))
         };
         let size_bytes = offered.layout().total_bytes();
+        if !image.size_is_known {
+            claim = self.claim_for(scope, size_bytes.unsigned_abs()).await?;
+        }
         let mut candidate = candidate(image, pull, offered, claim)?;
         self.mark_cached(&mut candidate, &pull.details);
         self.admit(scope, candidate, operation.requestor()).await?;
@@ -213,10 +227,7 @@ impl Images {
         fingerprint: &Fingerprint,
     ) -> Result<bool> {
         match &pull.details.replaces {
-            Some(replaced) => {
-                self.supersede(scope, &replaced.fingerprint, fingerprint)
-                    .await
-            }
+            Some(replaced) => self.supersede(scope, replaced, fingerprint).await,
             None => Ok(false),
         }
     }
@@ -287,21 +298,38 @@ impl Images {
     }
 
     /// Joins the download of an image, or starts it.
-    fn board(&self, pull: &Pull, found: &Found, held: Option<Held>) -> Ticket {
-        let key = key(pull, &found.image().fingerprint);
-        let (this, found) = (self.clone(), found.clone());
-        let secret = pull.asked.secret.clone();
-        let download = |meter| this.download(found, secret, meter);
-        self.flights.join(&self.tasks, (key, held), download)
+    async fn board(
+        &self,
+        scope: &Scope,
+        pull: &Pull,
+        found: &Found,
+        held: Option<Held>,
+    ) -> Result<Ticket> {
+        let transfer = Transfer {
+            found: found.clone(),
+            secret: pull.asked.secret.clone(),
+            payer: self.payer(scope, found.image()).await?,
+        };
+        let key = key(pull, &transfer);
+        let this = self.clone();
+        let download = |meter| this.download(transfer, meter);
+        Ok(self.flights.join(&self.tasks, (key, held), download))
+    }
+
+    /// Whose room a download takes while it comes, when nobody knows beforehand whether there is
+    /// enough. A project with a limit has such downloads of its own.
+    async fn payer(&self, scope: &Scope, image: &RemoteImage) -> Result<Option<Scope>> {
+        if image.size_is_known {
+            return Ok(None);
+        }
+        let claim = self.claim(scope).await?;
+        Ok(claim.map(|_| scope.clone()))
     }
 
     /// Downloads an image into staging, and makes sure that it is the one.
-    async fn download(self, found: Found, secret: String, meter: Meter) -> Result<Offered> {
-        let has_deltas =
-            matches!(&found, Found::Stream(_, listed) if StreamServer::has_deltas(listed));
-        if has_deltas {
-            let bases = self.bases();
-            let tried = self.try_download(&found, &secret, Some(&bases), meter.clone());
+    async fn download(self, transfer: Transfer, meter: Meter) -> Result<Offered> {
+        if let Some(delta) = transfer.found.delta(&self.bases()).await {
+            let tried = self.try_download(&transfer, Some(&delta), meter.clone());
             match tried.await {
                 Err(error) => {
                     tracing::warn!(%error, "fetching the whole file instead of a delta");
@@ -309,21 +337,25 @@ impl Images {
                 downloaded => return downloaded,
             }
         }
-        self.try_download(&found, &secret, None, meter).await
+        self.try_download(&transfer, None, meter).await
     }
 
     async fn try_download(
         &self,
-        found: &Found,
-        secret: &str,
-        bases: Option<&Bases>,
+        transfer: &Transfer,
+        delta: Option<&UsableDelta>,
         meter: Meter,
     ) -> Result<Offered> {
+        let Transfer { found, secret, .. } = transfer;
         let image = found.image();
-        let mut intake = self.intake(None)?;
+        let claim = match &transfer.payer {
+            Some(scope) => self.claim(scope).await?,
+            None => None,
+        };
+        let mut intake = self.intake(claim)?;
         match found {
             Found::Lxd(server, _) => server.fetch(image, secret, &mut intake, meter).await,
-            Found::Stream(server, listed) => server.fetch(listed, bases, &mut intake, meter).await,
+            Found::Stream(server, listed) => server.fetch(listed, delta, &mut intake, meter).await,
         }?;
         let (received, _) = intake.finish().await?;
         if *received.fingerprint() != image.fingerprint {
@@ -350,9 +382,47 @@ impl Images {
 }
 
 impl Found {
+    /// What spares most of the download.
+    async fn delta(&self, bases: &Bases) -> Option<UsableDelta> {
+        match self {
+            Self::Lxd(..) => None,
+            Self::Stream(_, listed) => listed.usable_delta(bases).await,
+        }
+    }
+
     /// Whether the server's lists may have been out of date.
     fn may_be_stale(&self, freshness: Freshness) -> bool {
         matches!(self, Self::Stream(..)) && freshness != Freshness::Anew
+    }
+}
+
+/// Why an image was not brought.
+enum Unbrought {
+    /// Its server does not have what it lists.
+    Unlisted(Error),
+    /// Something else, here or there.
+    Failed(Error),
+}
+
+impl From<Error> for Unbrought {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Unbrought {
+    /// Why a download failed.
+    fn by_server(error: Error) -> Self {
+        match error.kind() {
+            Kind::NotFound => Self::Unlisted(error),
+            _ => Self::Failed(error),
+        }
+    }
+
+    fn into_error(self) -> Error {
+        match self {
+            Self::Unlisted(error) | Self::Failed(error) => error,
+        }
     }
 }
 
@@ -361,16 +431,17 @@ pub(super) fn is_race(error: &Error) -> bool {
     matches!(error.kind(), Kind::Conflict) || error.message() == super::admit::GONE
 }
 
-/// What is one download: the same files from the same place, opened in the same way.
-fn key(pull: &Pull, fingerprint: &Fingerprint) -> Key {
+/// What is one download: the same files from the same place, opened and paid for in the same way.
+fn key(pull: &Pull, transfer: &Transfer) -> Key {
     let origin = &pull.origin;
     let (server, protocol, certificate) = origin.address();
     let reach = &origin.behalf.reach;
+    let payer = transfer.payer.as_ref().map(|scope| scope.images);
     let from = format!(
-        "{protocol}\n{server}\n{certificate}\n{}\n{}\n{reach:?}",
-        origin.project, pull.asked.secret
+        "{protocol}\n{server}\n{certificate}\n{}\n{}\n{reach:?}\n{payer:?}",
+        origin.project, transfer.secret
     );
-    (from, fingerprint.to_string())
+    (from, transfer.found.image().fingerprint.to_string())
 }
 
 fn candidate(

@@ -1,15 +1,11 @@
 //! `POST /1.0/images/FINGERPRINT/export`: this server hands an image to another one.
 
-use super::{
-    Images,
-    origin::Behalf,
-    query::{self, Visibility},
-};
+use super::{Images, origin::Behalf, query::Visibility};
 use crate::{
     access::{Caller, Scope},
     api::{objects::OperationObject, requests::ImageExportPost},
-    db::{blobs, images::ImageRow},
-    error::{Error, Kind, Result},
+    db::images::ImageRow,
+    error::{Kind, Result},
     operations::{Operation, Spec},
     remote::{LxdServer, Meter, Upload, parse_url},
 };
@@ -77,17 +73,7 @@ impl Images {
 
     /// The files of an image, open.
     async fn opened(&self, row: &ImageRow, secret: String) -> Result<Upload> {
-        let fingerprint = row.fingerprint.clone();
-        let layout = blobs::find(&mut *self.db.read().await?, &fingerprint).await?;
-        let layout = layout.ok_or_else(query::not_found)?;
-        let store = self.store.clone();
-        let open = move || {
-            store
-                .files(&fingerprint, layout)
-                .map(|files| (files, fingerprint))
-        };
-        let (files, fingerprint) = self.tasks.run_blocking(open).await?;
-        let files = files.ok_or_else(|| Error::failed("Failed to open the image file"))?;
+        let files = self.open(&row.fingerprint).await?;
         // LXD: sends `rootfs` for virtual machines too, which makes containers of them.
         let name = if row.kind == "container" {
             "rootfs"
@@ -95,7 +81,7 @@ impl Images {
             "rootfs.img"
         };
         Ok(Upload {
-            fingerprint,
+            fingerprint: row.fingerprint.clone(),
             image: files.image,
             rootfs: files.rootfs.map(|file| (file, name)),
             secret,

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     access::{Caller, Scope},
-    api::objects::{Metadata, OperationObject},
+    api::{
+        Timestamp,
+        objects::{Metadata, OperationObject},
+    },
     db::{
         self, Db, ImageId, Session, aliases, blobs,
         images::{ImageRow, SourceRow},
@@ -123,6 +126,7 @@ impl Images {
                 auto_update: row.auto_update,
                 replaces: Some(Replaced {
                     fingerprint: row.fingerprint.clone(),
+                    only_if_kept: operation.is_part(),
                 }),
                 ..Details::default()
             },
@@ -131,46 +135,82 @@ impl Images {
         if fingerprint == row.fingerprint {
             return Ok(None);
         }
-        self.unlink_unused(&row.fingerprint).await?;
         Ok(Some(fingerprint))
     }
 
     /// Puts an image that the project has already in the place of an older one. Returns whether
     /// it has it.
+    ///
+    /// # Errors
+    ///
+    /// 404 when it does not have it, and the older one is gone too, or is to stay.
     pub(super) async fn supersede(
         &self,
         scope: &Scope,
-        old: &Fingerprint,
+        replaced: &Replaced,
         new: &Fingerprint,
     ) -> Result<bool> {
-        let _held = self.store.lock_both(new, Some(old)).await;
-        let mut transaction = self.db.write().await?;
-        scope.check(&mut transaction).await?;
-        let found = db::images::find(&mut transaction, scope.images, new).await?;
-        let Some(mut new) = found else {
-            return Ok(false);
-        };
-        if old == &new.fingerprint {
+        let old = &replaced.fingerprint;
+        let (held, held_old) = self.store.lock_both(new, Some(old)).await;
+        // Most images are the newest there is, and need not wait for whoever writes.
+        let mut session = self.db.read().await?;
+        let is_here = db::images::find(&mut session, scope.images, new).await?;
+        let is_here = is_here.is_some();
+        let is_old_here = db::images::find(&mut session, scope.images, old).await?;
+        if is_here && (old == new || is_old_here.is_none()) {
             return Ok(true);
         }
-        let row = db::images::find(&mut transaction, scope.images, old).await?;
-        let row = row.ok_or_else(query::not_found)?;
+        replaced.get(&mut session, scope).await?;
+        drop(session);
+        if !is_here {
+            return Ok(false);
+        }
+        self.hand_over(scope, replaced, new).await?;
+        drop(held);
+        if let Some(held_old) = held_old {
+            self.clear_away(held_old).await;
+        }
+        Ok(true)
+    }
+
+    /// Gives what an image is and has to its successor.
+    async fn hand_over(&self, scope: &Scope, replaced: &Replaced, new: &Fingerprint) -> Result<()> {
+        let mut transaction = self.db.write().await?;
+        scope.check(&mut transaction).await?;
+        let new = db::images::find(&mut transaction, scope.images, new).await?;
+        let mut new = new.ok_or_else(query::not_found)?;
+        let row = replaced.get(&mut transaction, scope).await?;
         // It is looked after from now on, as the older one was.
         if db::images::source(&mut transaction, new.id)
             .await?
             .is_none()
             && let Some(source) = db::images::source(&mut transaction, row.id).await?
         {
+            // What the server said was said of the older one.
+            let source = SourceRow {
+                properties: String::new(),
+                expires_at: String::new(),
+                ..source
+            };
             db::images::insert_source(&mut transaction, new.id, &source).await?;
         }
+        let used = later(&row.last_used_at, &new.last_used_at)?;
+        let (images, fingerprint) = (scope.images, &new.fingerprint);
+        db::images::set_last_used(&mut transaction, images, fingerprint, used).await?;
+        new.public |= row.public;
         new.auto_update |= row.auto_update;
         // What points to it from now on keeps it here.
         new.cached &= row.cached;
         db::images::update(&mut transaction, &new).await?;
-        take_over(&mut transaction, scope, old, new.id).await?;
-        Db::commit(transaction).await?;
-        Ok(true)
+        take_over(&mut transaction, scope, &replaced.fingerprint, new.id).await?;
+        Db::commit(transaction).await
     }
+}
+
+/// The later of two points in time.
+fn later<'a>(one: &'a str, other: &'a str) -> Result<&'a str> {
+    let (first, second): (Timestamp, Timestamp) = (one.parse()?, other.parse()?);
+    Ok(if first > second { one } else { other })
 }
 
 /// What a newer image takes over from the older one: what the user has changed about it, and what
@@ -181,8 +221,7 @@ pub(super) async fn inherit(
     replaced: &Replaced,
     row: &mut ImageRow,
 ) -> Result<()> {
-    let old = db::images::find(session, scope.images, &replaced.fingerprint).await?;
-    let old = old.ok_or_else(query::not_found)?;
+    let old = replaced.get(session, scope).await?;
     let source = db::images::source(session, old.id).await?;
     row.public = old.public;
     row.auto_update = old.auto_update;

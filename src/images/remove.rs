@@ -96,7 +96,7 @@ impl Images {
             forgotten => forgotten,
         };
         if forgotten? {
-            self.unlink(held).await?;
+            self.clear_away(held).await;
             self.db.reserve().fill();
         }
         // LXD: nothing is told when another project keeps the image; listeners of this one are
@@ -129,33 +129,30 @@ impl Images {
         Ok(was_last)
     }
 
-    /// Unlinks the files of a fingerprint, if no row names them any more.
-    pub(super) async fn unlink_unused(&self, fingerprint: &Fingerprint) -> Result<()> {
-        let held = self.store.lock(fingerprint).await;
-        let known = blobs::find(&mut *self.db.read().await?, fingerprint).await?;
-        match known {
-            None => self.unlink(held).await,
-            Some(_) => Ok(()),
+    /// Unlinks the files of a fingerprint whose row has just gone, while nobody else can come to
+    /// them. When that fails, the mark in the database makes the next sweep do it.
+    pub(super) async fn clear_away(&self, held: Held) {
+        if let Err(error) = self.unlink_unused(held).await {
+            tracing::warn!(%error, "image files are left to the next sweep");
         }
     }
 
-    /// Unlinks files that no row names any more. When that fails, the mark in the database makes
-    /// the next start do it.
-    async fn unlink(&self, held: Held) -> Result<()> {
+    /// Unlinks the files of a fingerprint, if no row names them. Returns whether that was so.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be unlinked; they stay marked then.
+    pub(super) async fn unlink_unused(&self, held: Held) -> Result<bool> {
+        let known = blobs::find(&mut *self.db.read().await?, held.fingerprint()).await?;
+        if known.is_some() {
+            return Ok(false);
+        }
         let store = self.store.clone();
-        let held = self
-            .tasks
-            .run_blocking(move || store.remove(&held).map(|()| held))
-            .await;
-        let held = match held {
-            Ok(held) => held,
-            Err(error) => {
-                tracing::warn!(%error, "image files are left to the next start");
-                return Ok(());
-            }
-        };
+        let unlink = move || store.remove(&held).map(|()| held);
+        let held = self.tasks.run_blocking(unlink).await?;
         let mut transaction = self.db.write().await?;
         blobs::unmark_removed(&mut transaction, held.fingerprint()).await?;
-        Db::commit(transaction).await
+        Db::commit(transaction).await?;
+        Ok(true)
     }
 }

@@ -19,8 +19,10 @@ impl Images {
     pub(crate) async fn sweep(&self, operation: Operation) -> Result<()> {
         operation.allow_cancel();
         let marked = blobs::removed(&mut *self.db.read().await?).await?;
+        let mut unlinked = 0;
         for fingerprint in &marked {
-            self.unlink_unused(fingerprint).await?;
+            let held = self.store.lock(fingerprint).await;
+            unlinked += usize::from(self.unlink_unused(held).await?);
         }
         let known = blobs::list(&mut *self.db.read().await?).await?;
         let mut damaged = Vec::new();
@@ -34,7 +36,7 @@ impl Images {
             }
         }
         operation.set_metadata(Metadata::from_iter([
-            ("unlinked".to_owned(), marked.len().into()),
+            ("unlinked".to_owned(), unlinked.into()),
             ("damaged".to_owned(), damaged.into()),
         ]));
         Ok(())

@@ -14,6 +14,7 @@ use super::{Images, origin::Behalf, updates::Key};
 use crate::{
     access::Scope,
     api::{Timestamp, objects::Metadata},
+    clock::since_boot,
     config,
     db::{self, ProjectId, images::Sourced},
     error::{Error, Result},
@@ -112,7 +113,7 @@ impl Images {
         let projects = projects
             .map(|(scope, every)| (scope.images, every))
             .collect();
-        let now = self.updates.now();
+        let now = since_boot();
         Ok(self.updates.plan().settle(&images, &projects, now))
     }
 
@@ -129,7 +130,7 @@ impl Images {
         for image in db::images::updated(&mut session).await? {
             images.entry(image.project).or_default().push(image);
         }
-        let now = self.updates.now();
+        let now = since_boot();
         let mut due = Vec::new();
         for (project, every) in self.intervals(&mut session).await? {
             let of_project = images.remove(&project.images).unwrap_or_default();
@@ -177,6 +178,10 @@ impl Images {
         if part.is_cancelled() {
             return Outcome::Skipped;
         }
+        // It was due when the pass began, which may be hours ago.
+        if let Ok(false) = self.is_kept_current(&due.image).await {
+            return Outcome::Gone;
+        }
         let (row, source) = (&due.image.image, &due.image.source);
         let behalf = Behalf::own().bound_to(source, &due.scope);
         let mut updating = pin!(self.update(&due.scope, row, source, behalf, part));
@@ -222,7 +227,7 @@ impl Images {
             Outcome::Failed(error) => {
                 tracing::warn!(%error, image.fingerprint = %key.1, project,
                     "an image cannot be updated; it stays as it is");
-                plan.fail(key, error.message(), (due.every, self.updates.now()));
+                plan.fail(key, error.message(), (due.every, since_boot()));
             }
         }
         done.checked += 1;
@@ -232,7 +237,7 @@ impl Images {
     async fn tell_updates(&self, done: &Done, operation: &Operation) -> Result<()> {
         let projects = db::projects::list(&mut *self.db.read().await?).await?;
         let names: BTreeMap<_, _> = projects.into_iter().map(|row| (row.id, row.name)).collect();
-        let (now, clock) = (self.updates.now(), self.clock.now());
+        let (now, clock) = (since_boot(), self.clock.now());
         let plan = self.updates.plan();
         let failing = plan.troubles().map(|((project, fingerprint), trouble)| {
             let retry = clock + trouble.retry.saturating_sub(now);

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{db::ProjectId, image::Fingerprint};
@@ -18,13 +18,12 @@ const NOTHING_DUE: Duration = Duration::from_hours(24);
 pub(super) type Key = (ProjectId, Fingerprint);
 
 /// What is known of updates. Cheap to clone; all clones are one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Updates {
-    started: Instant,
     plan: Arc<Mutex<Plan>>,
 }
 
-/// What is due when, in the time since the start.
+/// What is due when, in the time since the machine's start.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// When the images of a project were last looked at.
@@ -44,21 +43,7 @@ pub(super) struct Trouble {
     pub(super) retry: Duration,
 }
 
-impl Default for Updates {
-    fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            plan: Arc::default(),
-        }
-    }
-}
-
 impl Updates {
-    /// The time since the start.
-    pub(super) fn now(&self) -> Duration {
-        self.started.elapsed()
-    }
-
     /// The plan. It is not to be held for long.
     pub(super) fn plan(&self) -> MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
@@ -122,7 +107,8 @@ impl Plan {
         projects: &BTreeMap<ProjectId, Duration>,
         now: Duration,
     ) -> Duration {
-        self.troubles.retain(|key, _| images.contains(key));
+        self.troubles
+            .retain(|key, _| images.contains(key) && projects.contains_key(&key.0));
         let retries = self.troubles.values().map(|trouble| trouble.retry);
         let passes = projects.iter().map(|(project, every)| {
             let last = self.passes.get(project);
@@ -193,6 +179,11 @@ mod tests {
         plan.fail(key.clone(), "no luck", (minutes(30), now));
         let images = BTreeSet::from([key]);
         assert_eq!(plan.settle(&images, &projects, now), minutes(10));
+        // Its project is not looked at any more: nothing would ever try it again.
+        assert_eq!(plan.settle(&images, &BTreeMap::new(), now), NOTHING_DUE);
+        assert!(plan.troubles().next().is_none());
+        let key = images.first().unwrap().clone();
+        plan.fail(key, "no luck", (minutes(30), now));
         // The image is gone, and the project is never looked at any more.
         assert_eq!(plan.settle(&none, &BTreeMap::new(), now), NOTHING_DUE);
         assert!(plan.troubles().next().is_none());

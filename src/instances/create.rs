@@ -27,7 +27,8 @@ use crate::{
 /// What a new instance is made from.
 #[derive(Debug)]
 enum From {
-    Image(Box<ImageRow>),
+    /// The image that the source names, as it was when it was looked up.
+    Image(Box<ImageRow>, Box<InstanceSource>),
     /// An image that is not there; the operation says so.
     NoImage,
     /// An image of another server, and on whose behalf it is fetched.
@@ -98,7 +99,7 @@ impl Instances {
         let source = &body.source;
         match source.kind.as_str() {
             "image" => Ok(match self.wanted_image(scope, source).await? {
-                Wanted::Here(row) => From::Image(row),
+                Wanted::Here(row) => From::Image(row, Box::new(source.clone())),
                 Wanted::Nowhere => From::NoImage,
                 Wanted::Remote => self.elsewhere(scope, source, caller).await?,
             }),
@@ -123,7 +124,9 @@ impl Instances {
     ) -> Result<Vec<String>> {
         let names = match (body.put.profiles.take(), from) {
             (Some(names), _) => names,
-            (None, From::Image(row)) => self.images.render(scope, (**row).clone()).await?.profiles,
+            (None, From::Image(row, _)) => {
+                self.images.render(scope, (**row).clone()).await?.profiles
+            }
             (None, From::Copy(copied)) => copied.instance.profile_names(),
             (None, From::Remote(source, behalf)) => {
                 self.profiles_of_cached(scope, source, (kind, behalf))
@@ -185,9 +188,8 @@ impl Instances {
         let _held = self.locks.hold(project, &draft.name, "create").await;
         match from {
             From::NoImage => Err(Error::failed("Image not provided for instance creation")),
-            From::Image(row) => {
-                let files = self.images.open(&row.fingerprint).await?;
-                let lent = Lent { row: *row, files };
+            From::Image(row, source) => {
+                let lent = self.lend(&scope, *row, &source).await?;
                 self.create_from(&scope, draft, lent, operation).await
             }
             From::Remote(source, behalf) => {
@@ -196,6 +198,22 @@ impl Instances {
             }
             From::Nothing => self.create_empty(&scope, draft).await,
             From::Copy(copied) => self.create_copy(&scope, draft, &copied).await,
+        }
+    }
+
+    /// The image, its files open. The name it was asked for by may mean a newer one by now, which
+    /// has taken its place.
+    async fn lend(&self, scope: &Scope, row: ImageRow, source: &InstanceSource) -> Result<Lent> {
+        let gone = match self.images.open(&row.fingerprint).await {
+            Err(error) if error.kind() == Kind::NotFound => error,
+            opened => return opened.map(|files| Lent { row, files }),
+        };
+        match self.wanted_image(scope, source).await? {
+            Wanted::Here(newer) if newer.fingerprint != row.fingerprint => {
+                let files = self.images.open(&newer.fingerprint).await?;
+                Ok(Lent { row: *newer, files })
+            }
+            _ => Err(gone),
         }
     }
 

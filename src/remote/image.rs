@@ -33,8 +33,10 @@ pub(crate) struct RemoteImage {
     pub(crate) architecture: &'static str,
     /// The name of its file there.
     pub(crate) filename: String,
-    /// Length of its files.
+    /// Length of its files, as far as it is told.
     pub(crate) size_bytes: u64,
+    /// Whether the length of all of them is told.
+    pub(crate) size_is_known: bool,
     /// Its properties.
     pub(crate) properties: BTreeMap<String, String>,
     /// When it was made.

@@ -453,6 +453,7 @@ impl ImageObject {
             size_bytes: u64::try_from(self.size)
                 .ok()
                 .ok_or_else(|| bad("the image has a negative size"))?,
+            size_is_known: true,
             properties: self.properties.unwrap_or_default(),
             created_at: date(&self.created_at)?,
             expires_at: date(&self.expires_at)?,

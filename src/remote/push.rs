@@ -1,18 +1,22 @@
 //! Handing an image to another LXD server that expects it.
 
-use std::{fs::File, time::Duration};
+use std::{
+    fs::File,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, header};
-use reqwest::Body;
+use reqwest::{Body, Url};
 use serde::Deserialize;
+use tokio::sync::watch;
 use tokio_util::io::ReaderStream;
 
 use super::{
     LxdServer, Meter,
-    request::{Answer, Request},
-    wording::describe,
+    request::{Answer, Request, SMALL_WITHIN},
+    wording::{self, describe, failed},
 };
 use crate::{
     error::{Error, Result},
@@ -25,6 +29,9 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 /// How long one question for the end of an operation may wait.
 const WAIT: Duration = Duration::from_secs(20);
+
+/// How long it is at least between two such questions that are answered at once.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// An image to hand over.
 #[derive(Debug)]
@@ -61,7 +68,8 @@ impl LxdServer {
     pub(crate) async fn upload(&self, upload: Upload, meter: Meter) -> Result<()> {
         let url = self.url("/images", "");
         let headers = headers(&upload)?;
-        let (content_type, body) = body(upload, &meter)?;
+        let (taking, taken) = watch::channel(());
+        let (content_type, body) = body(upload, &meter, taking)?;
         let is_proxied = self.outbound.admit(&self.contact, &url).await?;
         let client = self.outbound.client(&self.contact, is_proxied)?;
         let sent = client
@@ -70,10 +78,33 @@ impl LxdServer {
             .header(header::CONTENT_TYPE, content_type)
             .body(body)
             .send();
-        let response = sent.await.map_err(|error| describe("Post", &url, &error))?;
+        let sent = tokio::select! {
+            sent = sent => sent,
+            error = self.lose_patience(taken, &url) => return Err(error),
+        };
+        let response = sent.map_err(|error| describe("Post", &url, &error))?;
         let answer = Answer { response, url };
         let operation: Operation = self.outbound.envelope(answer).await?;
         self.await_end(operation).await
+    }
+
+    /// Waits until the other server takes no more of a body, or does not answer once it has all.
+    async fn lose_patience(&self, mut taken: watch::Receiver<()>, url: &Url) -> Error {
+        let idle = self.outbound.idle();
+        loop {
+            match tokio::time::timeout(idle, taken.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_ended)) => {
+                    tokio::time::sleep(SMALL_WITHIN).await;
+                    return wording::silent("Post", url, SMALL_WITHIN);
+                }
+                Err(_) => {
+                    let seconds = idle.as_secs();
+                    let what = format_args!("nothing was taken for {seconds} seconds");
+                    return failed("Post", url, what);
+                }
+            }
+        }
     }
 
     /// Waits for the end of the other server's operation.
@@ -87,13 +118,11 @@ impl LxdServer {
             crate::api::url::escape(&operation.id)
         );
         let mut url = self.url(&path, secret.unwrap_or_default());
-        let seconds = WAIT
-            .min(self.outbound.idle() / 2)
-            .as_secs()
-            .max(1)
-            .to_string();
-        url.query_pairs_mut().append_pair("timeout", &seconds);
+        let seconds = WAIT.min(self.outbound.idle() / 2).as_secs().max(1);
+        url.query_pairs_mut()
+            .append_pair("timeout", &seconds.to_string());
         loop {
+            let asked = Instant::now();
             let operation: Operation = self.query(Request::get(url.clone())).await?;
             match operation.status_code {
                 200 => return Ok(()),
@@ -102,7 +131,14 @@ impl LxdServer {
                     let text = format!("Failed operation \"{status}\": \"{err}\"");
                     return Err(Error::failed(text));
                 }
-                _ => {}
+                100..=112 if asked.elapsed() < Duration::from_secs(seconds) => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                100..=112 => {}
+                code => {
+                    let what = format_args!("an operation with the status {code}");
+                    return Err(failed("Get", &url, what));
+                }
             }
         }
     }
@@ -128,12 +164,13 @@ fn headers(upload: &Upload) -> Result<HeaderMap> {
     ]))
 }
 
-/// The body of an upload, read while it is sent, and its content type.
-fn body(upload: Upload, meter: &Meter) -> Result<(String, Body)> {
+/// The body of an upload, read while it is sent, and its content type. `taking` is told of each
+/// piece, and dropped behind the last one.
+fn body(upload: Upload, meter: &Meter, taking: watch::Sender<()>) -> Result<(String, Body)> {
     let total = upload.image.metadata()?.len();
     let Some((rootfs, name)) = upload.rootfs else {
         let content = contents(upload.image);
-        let body = Body::wrap_stream(metered(content, meter.of("", Some(total))));
+        let body = Body::wrap_stream(metered(content, meter.of("", Some(total)), taking));
         return Ok(("application/octet-stream".to_owned(), body));
     };
     let total = total + rootfs.metadata()?.len();
@@ -155,7 +192,7 @@ fn body(upload: Upload, meter: &Meter) -> Result<(String, Body)> {
         .chain(head(1, name))
         .chain(contents(rootfs))
         .chain(one(form::end(&boundary)));
-    let body = Body::wrap_stream(metered(whole, meter.of("", Some(total))));
+    let body = Body::wrap_stream(metered(whole, meter.of("", Some(total)), taking));
     Ok((format!("multipart/form-data; boundary={boundary}"), body))
 }
 
@@ -172,10 +209,18 @@ fn contents(file: File) -> impl Stream<Item = Piece> + Send {
 fn metered(
     body: impl Stream<Item = Piece> + Send,
     mut meter: Meter,
+    taking: watch::Sender<()>,
 ) -> impl Stream<Item = Piece> + Send {
-    body.inspect(move |piece| {
-        if let Ok(piece) = piece {
+    let mut taking = Some(taking);
+    let end = stream::once(std::future::ready(None));
+    body.map(Some).chain(end).filter_map(move |piece| {
+        if let Some(Ok(piece)) = &piece {
             meter.add(piece.len() as u64);
         }
+        taking = taking.take().filter(|_| piece.is_some());
+        if let Some(taking) = &taking {
+            taking.send_replace(());
+        }
+        std::future::ready(piece)
     })
 }

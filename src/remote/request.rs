@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 const MAX_REDIRECTS: usize = 5;
 
 /// How long a small body may take, however fast it drips.
-const SMALL_WITHIN: Duration = Duration::from_mins(5);
+pub(super) const SMALL_WITHIN: Duration = Duration::from_mins(5);
 
 /// An answer whose head has come.
 pub(super) struct Answer {

@@ -10,6 +10,10 @@ use crate::support::{
     images,
     multipart::{CONTENT_TYPE, Multipart},
     soon,
+    upstream::{
+        Act, Site,
+        streams::{Tree, file},
+    },
 };
 
 /// How many upload at once.
@@ -152,4 +156,36 @@ fn a_project_that_shares_images_is_not_limited_by_its_own_setting() {
     let packed = images::container("a");
     let found = fingerprint_of(&daemon.finished(&daemon.send(&request(&packed))));
     assert_eq!(found, fingerprint(&[&packed]));
+}
+
+#[test]
+fn a_list_without_sizes_does_not_get_past_the_limit() {
+    if !beyond_lxd("it goes on") {
+        return;
+    }
+    let site = Site::start();
+    let body = json!({"name": "p", "config": {"limits.disk": "1MiB"}});
+    let created = site.daemon.post("/1.0/projects", &body);
+    created.is_created("/1.0/projects/p");
+    let (ftype, serial) = ("lxd_combined.tar.gz", "20240101_0000");
+    let (small, large) = (
+        images::container("small"),
+        images::container_of_size("large", 2 << 20),
+    );
+    let mut tree = Tree::new(&site.upstream);
+    for (name, image) in [("small", &small), ("large", &large)] {
+        tree.product(name, &json!({}));
+        tree.version(name, serial, &[(ftype, image)]);
+        let item = tree.item(name, serial, ftype).as_object_mut().unwrap();
+        item.remove("size");
+    }
+    tree.publish();
+    let path = file("large", serial, ftype);
+    let pull = |alias: &str| site.daemon.ask("p", &site.wish(&json!({ "alias": alias })));
+    // It is cut off on the way, not when all of it has come.
+    site.upstream.act(&path, Act::Endless);
+    let said = refusal(&pull("large"));
+    assert!(said.ends_with("exceeding quota of 1048576"), "{said}");
+    assert_eq!(site.upstream.seen_at(&path).len(), 1);
+    assert_eq!(fingerprint_of(&pull("small")), fingerprint(&[&small]));
 }

@@ -11,6 +11,7 @@ use crate::support::{
     multipart::Multipart,
     pulls::{Pair, certificate},
     trust::{NOT_ALLOWED, project, restricted},
+    upstream::{Act, Page, Site, offers::of_lxd},
 };
 
 #[test]
@@ -438,6 +439,38 @@ fn a_pushed_machine_stays_a_machine() {
     assert_eq!(pair.push(&found, &secret)["status"], "Success");
     assert_eq!(pair.target.image(&found)["type"], "virtual-machine");
     assert_eq!(pair.target.export(&found).files[1], images::qcow2());
+}
+
+#[test]
+fn a_push_to_a_server_that_takes_nothing_or_tells_nothing_ends() {
+    if !beyond_lxd("it does not") {
+        return;
+    }
+    let site = Site::with(Options::default().arg("--remote-idle-seconds").arg("2"));
+    let image = images::container_of_size("a", 16 << 20);
+    let found = site.daemon.import(&image);
+    of_lxd(&site.upstream, "container", &image, None);
+    let body = json!({"target": site.upstream.url(), "secret": "x",
+        "certificate": site.upstream.pem()});
+    let path = format!("/1.0/images/{found}/export");
+    let push = || refusal(&site.daemon.finished(&site.daemon.post(&path, &body)));
+    site.upstream.act_times("/1.0/images", Act::Silent, 1);
+    let said = push();
+    assert!(said.ends_with("nothing was taken for 2 seconds"), "{said}");
+
+    // It takes all of it, and then says the same again and again.
+    let small = site.daemon.import(&images::container("b"));
+    let path = format!("/1.0/images/{small}/export");
+    let push = || refusal(&site.daemon.finished(&site.daemon.post(&path, &body)));
+    let say = |path: &str, code: u16| {
+        let operation = json!({"id": "o", "status_code": code, "status": "Running"});
+        let page = Page::json(&json!({"type": "sync", "status_code": 200, "metadata": operation}));
+        site.upstream.page(path, page);
+    };
+    say("/1.0/images", 103);
+    say("/1.0/operations/o/wait", 0);
+    let said = push();
+    assert!(said.ends_with("an operation with the status 0"), "{said}");
 }
 
 #[test]

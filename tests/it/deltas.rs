@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{
     Options, beyond_lxd, fingerprint,
-    image_api::fingerprint_of,
+    image_api::{fingerprint_of, refusal},
     images,
     upstream::{
         Page, Site,
@@ -138,6 +138,22 @@ fn without_the_older_image_the_whole_file_is_fetched() {
     let newer = fingerprint_of(&site.pull(&json!({"alias": "a"})));
     assert_eq!(newer, versions.fingerprint(1));
     assert!(site.upstream.seen_at(&file("a", NEW, DELTA)).is_empty());
+}
+
+#[test]
+fn what_fails_without_a_difference_is_downloaded_once() {
+    if !beyond_lxd("it fetches no deltas") {
+        return;
+    }
+    let versions = Versions::new();
+    let site = Site::start();
+    versions.publish(&site, &versions.delta);
+    let root = file("a", NEW, "squashfs");
+    let other = images::noise("other", versions.roots[1].len());
+    site.upstream.page(&root, Page::file(&other));
+    let said = refusal(&site.pull(&json!({"alias": "a"})));
+    assert!(said.contains("Hash mismatch"), "{said}");
+    assert_eq!(site.upstream.seen_at(&root).len(), 1);
 }
 
 #[test]

@@ -230,12 +230,41 @@ fn a_server_that_goes_back_in_time_is_not_followed_for_a_day() {
 }
 
 #[test]
+fn a_list_of_the_future_is_not_current() {
+    if !beyond_lxd("it keeps none") {
+        return;
+    }
+    let site = Site::start();
+    let publish = |serial: &str, image: &[u8], updated: &str| {
+        let mut tree = Tree::new(&site.upstream);
+        tree.product("a", &json!({}));
+        tree.version("a", serial, &[(FTYPE, image)]);
+        tree.products["updated"] = json!(updated);
+        tree.publish();
+    };
+    let (older, newer) = (images::container("older"), images::container("newer"));
+    publish("20240102_0000", &newer, "Tue, 02 Jan 2024 00:00:00 +0000");
+    let pulled = || fingerprint_of(&site.pull(&json!({"alias": "a"})));
+    assert_eq!(pulled(), fingerprint(&[&newer]));
+    // The clock was ten years ahead then.
+    for name in site.daemon.names("cache") {
+        let path = site.daemon.dir().join("cache").join(name);
+        let file = File::options().append(true).open(path).unwrap();
+        let current = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(current + Duration::from_hours(87_600))
+            .unwrap();
+    }
+    publish("20240101_0000", &older, "Mon, 01 Jan 2024 00:00:00 +0000");
+    assert_eq!(pulled(), fingerprint(&[&older]));
+}
+
+#[test]
 fn what_is_kept_and_damaged_is_fetched_again() {
     if !beyond_lxd("it keeps something else") {
         return;
     }
-    let site = Site::start();
-    publish(&site, &["a", "b", "c"]);
+    let mut site = Site::start();
+    publish(&site, &["a", "b", "c", "d"]);
     pull(&site, "a");
     for (alias, damaged) in [("b", ""), ("c", "{\"url\": 7}\n{}")] {
         for name in site.daemon.names("cache") {
@@ -243,6 +272,17 @@ fn what_is_kept_and_damaged_is_fetched_again() {
         }
         pull(&site, alias);
     }
+    // The server still knows the line about it, and thinks that we have the rest.
+    tell(&site, |page| page.header("ETag", "\"always\""));
+    pull(&site, "b");
+    for name in site.daemon.names("cache") {
+        let path = site.daemon.dir().join("cache").join(name);
+        let mut kept = fs::read(&path).unwrap();
+        *kept.last_mut().unwrap() = b' ';
+        fs::write(&path, kept).unwrap();
+    }
+    site.daemon.restart();
+    pull(&site, "d");
 }
 
 #[test]

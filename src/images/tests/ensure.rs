@@ -1,7 +1,7 @@
 //! Images for instances, without a network: what is here is used.
 
 use super::*;
-use crate::error::Kind;
+use crate::{db::blobs, error::Kind, images::Lent};
 
 impl Bench {
     /// An image for an instance.
@@ -18,6 +18,21 @@ impl Bench {
             let kind = ImageType::Container;
             let ensured = images.ensure_for_instance(&scope, &source, (kind, &behalf), &operation);
             drop(sender.send(ensured.await));
+            Ok(())
+        })
+        .await;
+        receiver.await.unwrap()
+    }
+
+    /// An image for an instance, its files open.
+    async fn lend(&self, source: &RemoteSource) -> Result<Lent> {
+        let scope = self.scope("default").await;
+        let (images, source) = (self.images.clone(), source.clone());
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.told(move |operation| async move {
+            let (kind, behalf) = (ImageType::Container, admin());
+            let lent = images.lend_remote(&scope, &source, (kind, &behalf), &operation);
+            drop(sender.send(lent.await));
             Ok(())
         })
         .await;
@@ -239,4 +254,29 @@ async fn what_is_lent_outlives_its_image() {
     let gone = bench.images.lend(&scope, &found).await.unwrap_err();
     assert_eq!(gone.message(), "Image not found");
     assert!(bench.images.used_now(&scope, &found).await.is_err());
+}
+
+#[tokio::test]
+async fn an_image_that_goes_while_it_is_looked_for_is_looked_for_again() {
+    let bench = Bench::new().await;
+    let left = Wanted {
+        created_at: NOON - Duration::DAY,
+        ..cached("left")
+    };
+    let left = bench.admit(left).await;
+    let taken = bench.admit(cached("taken")).await;
+    let scope = bench.scope("default").await;
+    // Whoever holds the writer takes the image away before it can be marked as used.
+    let mut transaction = bench.db.write().await.unwrap();
+    let take = async {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        db::images::delete(&mut transaction, scope.images, &taken)
+            .await
+            .unwrap();
+        blobs::release(&mut transaction, &taken).await.unwrap();
+        Db::commit(transaction).await.unwrap();
+    };
+    let wanted = alias("a");
+    let (lent, ()) = tokio::join!(bench.lend(&wanted), take);
+    assert_eq!(lent.unwrap().row.fingerprint, left);
 }

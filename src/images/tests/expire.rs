@@ -1,6 +1,7 @@
 //! What expires when, to the nanosecond.
 
 use super::*;
+use crate::images::doubt::Doubts;
 
 const TEN_DAYS: Duration = Duration::days(10);
 const INSTANT: Duration = Duration::NANOSECOND;
@@ -189,4 +190,28 @@ async fn a_daemon_that_starts_with_a_wrong_clock_empties_nothing() {
         "{told}"
     );
     assert!(bench.has("default", &found).await);
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_started_every_day_waits_for_a_day_and_no_longer() {
+    let mut bench = Bench::new().await;
+    let found = bench.admit(cached("one")).await;
+    bench.jump(Duration::days(61));
+    for hours in [24, 14] {
+        let told = bench.expire().await;
+        let waiting = told["waiting"].as_str().unwrap();
+        assert!(waiting.contains(&format!("{hours} hours")), "{told}");
+        assert!(bench.has("default", &found).await);
+        // Another start, later.
+        bench.jump(Duration::hours(10));
+        bench.images.doubts = Doubts::default();
+    }
+    bench.jump(Duration::hours(5));
+    assert!(bench.expire().await["waiting"].is_null());
+    assert!(!bench.has("default", &found).await);
+    // That the clock has been doubted once does not make another absence shorter.
+    bench.admit(cached("one")).await;
+    bench.jump(Duration::days(90));
+    bench.images.doubts = Doubts::default();
+    assert!(bench.expire().await["waiting"].is_string());
 }

@@ -178,6 +178,13 @@ impl Bench {
 
     /// Lets an image in.
     async fn admit(&self, wanted: Wanted) -> Fingerprint {
+        let scope = self.scope(wanted.project).await;
+        let candidate = self.candidate(wanted).await;
+        self.images.admit(&scope, candidate, None).await.unwrap()
+    }
+
+    /// An image that is to come in.
+    async fn candidate(&self, wanted: Wanted) -> Candidate {
         let mut intake = self.images.intake(None).unwrap();
         intake.begin(Part::Image).await.unwrap();
         intake
@@ -185,7 +192,7 @@ impl Bench {
             .await
             .unwrap();
         let (received, _) = intake.finish().await.unwrap();
-        let candidate = Candidate {
+        Candidate {
             files: received.sync().unwrap().into(),
             kind: ImageType::Container,
             architecture: wanted.architecture,
@@ -209,9 +216,7 @@ impl Bench {
             }),
             claim: None,
             replaces: None,
-        };
-        let scope = self.scope(wanted.project).await;
-        self.images.admit(&scope, candidate, None).await.unwrap()
+        }
     }
 
     async fn row(&self, project: &str, fingerprint: &Fingerprint) -> Option<ImageRow> {

@@ -1,8 +1,9 @@
 //! Documents kept on disk: `cache/HASH-OF-THE-URL`, a line of JSON about the document and then the
-//! document itself. When it was last found to be current is the file's modification time.
+//! document itself. When it was last found to be current is the file's modification time, when it
+//! was last asked for its access time.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, FileTimes, OpenOptions},
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -56,12 +57,15 @@ impl Cache {
         self.0.join(hex::encode(digest.finalize()))
     }
 
-    /// What is kept of a URL, without the document itself. A file that cannot be read is as good
-    /// as none.
-    pub(super) fn find(&self, url: &str, pin: Option<&Pin>) -> Option<Kept> {
+    /// What is kept of a URL, without the document itself, which is asked for now. A file that
+    /// cannot be read is as good as none.
+    pub(super) fn find(&self, url: &str, pin: Option<&Pin>, now: OffsetDateTime) -> Option<Kept> {
         let (about, _, file) = open(&self.path(url, pin)).ok()?;
         let checked = file.metadata().and_then(|data| data.modified()).ok()?;
         let checked = checked.into();
+        if let Err(error) = file.set_times(FileTimes::new().set_accessed(now.into())) {
+            tracing::debug!(%error, url, "the kept stream cannot be touched");
+        }
         (about.url == url).then_some(Kept { about, checked })
     }
 
@@ -118,8 +122,8 @@ impl Cache {
         written
     }
 
-    /// Removes the documents that were last found to be current before `then`, and what a write
-    /// left behind. Returns how many.
+    /// Removes the documents that were last asked for and found to be current before `then`, and
+    /// what a write left behind. Returns how many.
     pub(super) fn remove_unused(&self, then: OffsetDateTime) -> io::Result<usize> {
         let entries = match fs::read_dir(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -128,8 +132,9 @@ impl Cache {
         let mut removed = 0;
         for entry in entries {
             let entry = entry?;
-            let modified = entry.metadata().and_then(|data| data.modified());
-            if modified.is_ok_and(|modified| OffsetDateTime::from(modified) < then) {
+            let data = entry.metadata()?;
+            let used = data.modified()?.max(data.accessed()?);
+            if OffsetDateTime::from(used) < then {
                 fs::remove_file(entry.path())?;
                 removed += 1;
             }
@@ -169,7 +174,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache::new(directory.path().join("cache"));
         let url = "https://a.org/streams/v1/index.json";
-        assert!(cache.find(url, None).is_none());
+        let now = time::macros::datetime!(2030-01-01 12:00 UTC);
+        assert!(cache.find(url, None, now).is_none());
         let body = b"{\"a\":\n1}\n";
         let about = About {
             url: url.to_owned(),
@@ -178,22 +184,26 @@ mod tests {
             sha256: hex::encode(Sha256::digest(body)),
         };
         cache.write(&about, None, body);
-        let kept = cache.find(url, None).unwrap();
+        let kept = cache.find(url, None, now).unwrap();
         assert_eq!(kept.about, about);
         assert_eq!(cache.read(&about, None, 100).unwrap(), body);
         assert!(cache.read(&about, None, body.len() - 1).is_none());
-        assert!(cache.find("https://a.org/", None).is_none());
+        assert!(cache.find("https://a.org/", None, now).is_none());
         let path = cache.path(url, None);
         let mut torn = fs::read(&path).unwrap();
         torn.pop();
         fs::write(&path, torn).unwrap();
         assert!(cache.read(&about, None, 100).is_none());
-        let modified = fs::metadata(&path).unwrap().modified().unwrap().into();
-        assert_eq!(cache.remove_unused(modified).unwrap(), 0);
-        let later = modified + time::Duration::nanoseconds(1);
+        // It was last found to be current long ago, and is asked for all the time.
+        let file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.set_modified((now - time::Duration::days(90)).into())
+            .unwrap();
+        assert!(cache.find(url, None, now).is_some());
+        assert_eq!(cache.remove_unused(now).unwrap(), 0);
+        let later = now + time::Duration::nanoseconds(1);
         assert_eq!(cache.remove_unused(later).unwrap(), 1);
-        assert!(cache.find(url, None).is_none());
+        assert!(cache.find(url, None, now).is_none());
         fs::write(&path, b"").unwrap();
-        assert!(cache.find(url, None).is_none());
+        assert!(cache.find(url, None, now).is_none());
     }
 }

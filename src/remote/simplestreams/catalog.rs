@@ -302,18 +302,16 @@ impl Catalog {
             properties.insert(key.to_owned(), value);
         }
         properties.retain(|_, value| !value.is_empty());
-        let sizes = [Some(&entry.metadata), entry.rootfs.as_ref()];
-        let sizes = sizes
-            .into_iter()
-            .flatten()
-            .filter_map(|file| file.size_bytes);
+        let files = [Some(&entry.metadata), entry.rootfs.as_ref()];
+        let sizes = files.into_iter().flatten().map(|file| file.size_bytes);
         RemoteImage {
             by_alias,
             fingerprint: entry.fingerprint.clone(),
             kind: entry.kind,
             architecture: about.map_or("", |it| it.architecture),
             filename: base_name(&entry.metadata.path).to_owned(),
-            size_bytes: sizes.fold(0, u64::saturating_add),
+            size_bytes: sizes.clone().flatten().fold(0, u64::saturating_add),
+            size_is_known: sizes.clone().all(|size| size.is_some()),
             properties,
             created_at: entry.created_at,
             expires_at: about.map_or(Timestamp::ZERO, |it| it.expires_at),

@@ -17,8 +17,8 @@ use tokio::{
 };
 
 use super::{
-    catalog::{Delta, Entry},
-    server::{Bases, StreamServer},
+    catalog::Delta,
+    server::{Bases, Listed, StreamServer},
 };
 use crate::{
     error::{Context, Error, Result},
@@ -36,22 +36,28 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// How long the program may think before it goes on writing.
 const SILENT_FOR: Duration = Duration::from_mins(5);
 
-impl StreamServer {
-    /// A delta whose base is here, and that base.
-    pub(super) async fn usable_delta<'a>(
-        &self,
-        entry: &'a Entry,
-        bases: Option<&Bases>,
-    ) -> Option<(&'a Delta, PathBuf)> {
-        let bases = bases.filter(|_| program().is_some())?;
-        for delta in &entry.deltas {
+/// A delta whose base is here.
+#[derive(Debug)]
+pub(crate) struct UsableDelta {
+    pub(super) delta: Delta,
+    pub(super) base: PathBuf,
+}
+
+impl Listed {
+    /// A delta whose base is here, if there is one and the program to apply it.
+    pub(crate) async fn usable_delta(&self, bases: &Bases) -> Option<UsableDelta> {
+        program()?;
+        for delta in &self.entry.deltas {
             if let Some(base) = bases(delta.base.clone()).await {
-                return Some((delta, base));
+                let delta = delta.clone();
+                return Some(UsableDelta { delta, base });
             }
         }
         None
     }
+}
 
+impl StreamServer {
     /// Makes the root file out of `base`.
     pub(super) async fn patch(
         &self,

@@ -11,5 +11,6 @@ mod document;
 mod nearest;
 mod server;
 
+pub(crate) use delta::UsableDelta;
 pub(super) use nearest::nearest;
 pub(crate) use server::{Bases, Freshness, Listed, StreamServer, Streams};

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::{
     cache::{About, Cache},
     catalog::{Catalog, Entry, ListedFile},
+    delta::UsableDelta,
     document::{Index, Products},
 };
 use crate::{
@@ -45,7 +46,7 @@ const MAX_LISTS: usize = 16;
 /// How long documents are taken to be current.
 const CURRENT_FOR: time::Duration = time::Duration::hours(1);
 
-/// How long documents are kept after they were last found to be current.
+/// How long documents are kept after they were last asked for or found to be current.
 const KEPT_FOR: time::Duration = time::Duration::days(30);
 
 /// How long a server is given to get over having gone back in time.
@@ -97,7 +98,8 @@ type Address = (String, Option<crate::remote::Pin>);
 struct Known {
     catalog: Option<Arc<Catalog>>,
     documents: Vec<About>,
-    checked: Option<Instant>,
+    /// When the server was last asked, and how.
+    asked: Option<(Instant, Freshness)>,
     /// Why its documents may be out of date: what it was last asked for did not come.
     outdated: Option<String>,
     used: Option<Instant>,
@@ -118,7 +120,7 @@ pub(crate) struct StreamServer {
 pub(crate) struct Listed {
     /// What the server says of it.
     pub(crate) image: RemoteImage,
-    entry: Entry,
+    pub(super) entry: Entry,
 }
 
 /// A document as it is now.
@@ -138,6 +140,18 @@ impl Document {
             body: None,
             outdated: outdated.map(str::to_owned),
         }
+    }
+}
+
+impl Known {
+    /// What is still to be asked of the server on behalf of somebody who has waited since `since`:
+    /// nothing when somebody else has asked it as much meanwhile. A look at what is kept asks
+    /// nobody, and one with conditions does not help who knows that the server gets them wrong.
+    fn spare(&self, freshness: Freshness, since: Instant) -> Freshness {
+        let is_asked = self.asked.is_some_and(|(when, how)| {
+            when >= since && (how == freshness || how == Freshness::Anew)
+        });
+        if is_asked { Freshness::Hour } else { freshness }
     }
 }
 
@@ -177,13 +191,7 @@ impl Streams {
         self.outbound.admit(&contact, &base).await?;
         let known = self.known((base.to_string(), contact.pin.clone()));
         let mut known = known.lock().await;
-        // Somebody else has looked since.
-        let is_current = known.checked.is_some_and(|checked| checked >= asked);
-        let freshness = if is_current {
-            Freshness::Hour
-        } else {
-            freshness
-        };
+        let freshness = known.spare(freshness, asked);
         let catalog = self.look(&base, &contact, freshness, &mut known).await?;
         known.used = Some(Instant::now());
         Ok(StreamServer {
@@ -270,6 +278,7 @@ impl Streams {
         if freshness != Freshness::Hour {
             let mut all = std::iter::once(&index).chain(&documents);
             known.outdated = all.find_map(|document| document.outdated.clone());
+            known.asked = Some((Instant::now(), freshness));
         }
         let abouts: Vec<_> = documents
             .iter()
@@ -281,7 +290,6 @@ impl Streams {
         };
         known.catalog = Some(Arc::clone(&catalog));
         known.documents = abouts;
-        known.checked = Some(Instant::now());
         Ok(catalog)
     }
 }
@@ -313,13 +321,14 @@ impl Look<'_> {
     async fn document(&self, url: &Url, max_bytes: usize) -> Result<Document> {
         let (cache, pin) = (self.streams.cache.clone(), self.contact.pin.clone());
         let text = url.to_string();
-        let find = move || Ok(cache.find(&text, pin.as_ref()));
+        let now = self.streams.clock.now();
+        let find = move || Ok(cache.find(&text, pin.as_ref(), now));
         let kept = self.streams.tasks.run_blocking(find).await?;
         let Some(kept) = kept else {
             return self.fetch(url, None, max_bytes).await;
         };
-        let age = self.streams.clock.now() - kept.checked;
-        if self.freshness == Freshness::Hour && age < CURRENT_FOR {
+        let age = now - kept.checked;
+        if self.freshness == Freshness::Hour && is_within(age, CURRENT_FOR) {
             return Ok(Document::kept(kept.about, None));
         }
         let known = Some(&kept.about).filter(|_| self.freshness != Freshness::Anew);
@@ -331,7 +340,7 @@ impl Look<'_> {
                 return Ok(Document::kept(kept.about, Some(error.message())));
             }
         };
-        if age < ROLLBACK_FOR && self.is_older(&fetched, &kept.about, max_bytes).await? {
+        if is_within(age, ROLLBACK_FOR) && self.is_older(&fetched, &kept.about, max_bytes).await? {
             tracing::warn!(%url, "the server went back in time: using the stream that was kept");
             let why = format!("The list at {} is older than it was", shown(url));
             return Ok(Document::kept(kept.about, Some(&why)));
@@ -394,8 +403,28 @@ impl Look<'_> {
         self.streams.cache.touch(about, pin, now);
     }
 
-    /// What a document says. One that was fetched is kept once it is known to be good.
+    /// What a document says. One that is kept and damaged is fetched again, whatever the server
+    /// thinks that we have.
     async fn parsed<T>(&self, document: &Document, max_bytes: usize) -> Result<T>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        if let Some(parsed) = self.read(document, max_bytes).await? {
+            return Ok(parsed);
+        }
+        let url = parse_url("Get", &document.about.url)?;
+        tracing::warn!(%url, "the kept stream is damaged: fetching it again");
+        let fetched = self.fetch(&url, None, max_bytes).await?;
+        let parsed = self.read(&fetched, max_bytes).await?;
+        parsed.ok_or_else(|| {
+            let text = format!("The kept stream of {} is gone", shown(&url));
+            Error::new(Kind::Unavailable, text)
+        })
+    }
+
+    /// The same, of what is here; `None` when it is damaged. What was fetched is kept once it is
+    /// known to be good.
+    async fn read<T>(&self, document: &Document, max_bytes: usize) -> Result<Option<T>>
     where
         T: DeserializeOwned + Send + 'static,
     {
@@ -405,13 +434,10 @@ impl Look<'_> {
             if let Some(body) = body {
                 let parsed = decode(&about.url, &body)?;
                 cache.write(&about, pin.as_ref(), &body);
-                return Ok(parsed);
+                return Ok(Some(parsed));
             }
-            let Some(kept) = cache.read(&about, pin.as_ref(), max_bytes) else {
-                let text = format!("The kept stream of {} is gone", about.url);
-                return Err(Error::new(Kind::Unavailable, text));
-            };
-            decode(&about.url, &kept)
+            let kept = cache.read(&about, pin.as_ref(), max_bytes);
+            kept.map(|kept| decode(&about.url, &kept)).transpose()
         };
         self.streams.tasks.run_blocking(parse).await
     }
@@ -426,6 +452,11 @@ impl Look<'_> {
         let build = move || Ok(Arc::new(Catalog::new(&base, lists)));
         self.streams.tasks.run_blocking(build).await
     }
+}
+
+/// Whether something is so old at most. What is of the future is of a wrong clock.
+fn is_within(age: time::Duration, limit: time::Duration) -> bool {
+    !age.is_negative() && age < limit
 }
 
 // LXD: the text of a document that cannot be read. What is in it stays out of the answer.
@@ -516,12 +547,7 @@ impl StreamServer {
         shown(&self.base)
     }
 
-    /// Whether a root file that may be here would spare most of a download.
-    pub(crate) fn has_deltas(listed: &Listed) -> bool {
-        !listed.entry.deltas.is_empty()
-    }
-
-    /// Fetches the files of an image. With `bases`, the root may be made out of an older one.
+    /// Fetches the files of an image. With a delta, the root is made out of an older one.
     ///
     /// # Errors
     ///
@@ -529,7 +555,7 @@ impl StreamServer {
     pub(crate) async fn fetch(
         &self,
         listed: &Listed,
-        bases: Option<&Bases>,
+        delta: Option<&UsableDelta>,
         sink: &mut impl Sink,
         meter: Meter,
     ) -> Result<()> {
@@ -551,9 +577,9 @@ impl StreamServer {
         let Some(rootfs) = rootfs else {
             return Ok(());
         };
-        if let Some((delta, base)) = self.usable_delta(entry, bases).await {
+        if let Some(UsableDelta { delta, base }) = delta {
             let delta = self.wanted(&delta.file, Part::Rootfs)?;
-            return self.patch(&base, &delta, &rootfs, sink, meter).await;
+            return self.patch(base, &delta, &rootfs, sink, meter).await;
         }
         let of_rootfs = meter.of("rootfs: ", rootfs.size_bytes);
         self.outbound
@@ -568,5 +594,37 @@ impl StreamServer {
             size_bytes: file.size_bytes,
             sha256: file.sha256.as_deref().map(str::to_owned),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_has_asked_as_much_spares_others_from_asking() {
+        use Freshness::{Anew, Hour, Revalidated};
+        let before = Instant::now();
+        let since = before + Duration::from_secs(1);
+        let later = since + Duration::from_secs(1);
+        for (asked, freshness, spared) in [
+            (None, Revalidated, Revalidated),
+            (Some((later, Revalidated)), Revalidated, Hour),
+            (Some((later, Revalidated)), Anew, Anew),
+            (Some((later, Anew)), Revalidated, Hour),
+            (Some((later, Anew)), Anew, Hour),
+            (Some((since, Anew)), Hour, Hour),
+        ] {
+            let known = Known {
+                asked,
+                ..Known::default()
+            };
+            assert_eq!(known.spare(freshness, since), spared, "{asked:?}");
+            let known = Known {
+                asked: asked.map(|(_, how)| (before, how)),
+                ..known
+            };
+            assert_eq!(known.spare(freshness, since), freshness, "{asked:?}");
+        }
     }
 }

@@ -5,12 +5,15 @@ use std::sync::LazyLock;
 
 use regex::bytes::{NoExpand, Regex, RegexBuilder};
 
-use crate::template::{failure::Failure, text, value::Value};
+use crate::template::{failure::Failure, limits::Budget, text, value::Value};
 
 use super::Input;
 
 /// How large the compiled expression of `removetags` may be.
 const EXPRESSION_BYTES_MAX: usize = 64 << 10;
+
+/// How many open tags are worth a step when one of them is looked for.
+const TAGS_A_STEP: usize = 64;
 
 static TAG: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new("(?-u)<[^>]*?>").expect("the expression is a constant, and a test compiles it")
@@ -102,9 +105,24 @@ pub(super) fn remove_tags(input: &Input<'_>) -> Result<Value, Failure> {
             let message = format!("'{name}' is no name of a tag");
             Failure::filter("removetags", message)
         })?;
-        text = tag.replace_all(&text, NoExpand(b"")).into_owned();
+        text = without(&tag, &text, input.budget)?;
     }
     Ok(text::trim(&text).into())
+}
+
+/// Text without what matches. Whether a match is the longest may be known at the end of the text
+/// only, so each one costs what is left of it.
+fn without(tag: &Regex, text: &[u8], budget: &Budget) -> Result<Vec<u8>, Failure> {
+    let mut kept = Vec::new();
+    let mut rest = 0;
+    for found in tag.find_iter(text) {
+        budget.spend(1)?;
+        budget.pay_for_text(text.len() - found.end())?;
+        kept.extend(text.get(rest..found.start()).unwrap_or_default());
+        rest = found.end();
+    }
+    kept.extend(text.get(rest..).unwrap_or_default());
+    Ok(kept)
 }
 
 /// Characters are counted, tags are not, and those left open are closed.
@@ -112,10 +130,10 @@ pub(super) fn truncate_chars(input: &Input<'_>) -> Result<Value, Failure> {
     let text = input.text();
     let longest = input.argument.integer().saturating_sub(3).max(0);
     let longest = usize::try_from(longest).unwrap_or(usize::MAX);
-    let mut output = Truncated::new(&text);
+    let mut output = Truncated::new(&text, input.budget);
     let mut count = 0;
     while count < longest {
-        match output.next() {
+        match output.next()? {
             Some(Next::Tag) => {}
             Some(Next::Rune(rune)) => {
                 count += 1;
@@ -134,10 +152,10 @@ pub(super) fn truncate_chars(input: &Input<'_>) -> Result<Value, Failure> {
 pub(super) fn truncate_words(input: &Input<'_>) -> Result<Value, Failure> {
     let text = input.text();
     let longest = usize::try_from(input.argument.integer()).unwrap_or(0);
-    let mut output = Truncated::new(&text);
+    let mut output = Truncated::new(&text, input.budget);
     let mut count = 0;
     while count < longest {
-        match output.next() {
+        match output.next()? {
             Some(Next::Tag) => {}
             Some(Next::Rune(rune)) => count += usize::from(output.word(rune)),
             None => break,
@@ -151,6 +169,7 @@ pub(super) fn truncate_words(input: &Input<'_>) -> Result<Value, Failure> {
 
 /// HTML on its way to a shorter one.
 struct Truncated<'a> {
+    budget: &'a Budget,
     rest: &'a [u8],
     written: String,
     open: Vec<String>,
@@ -164,8 +183,9 @@ enum Next {
 }
 
 impl<'a> Truncated<'a> {
-    fn new(text: &'a [u8]) -> Self {
+    fn new(text: &'a [u8], budget: &'a Budget) -> Self {
         Self {
+            budget,
             rest: text,
             written: String::new(),
             open: Vec::new(),
@@ -175,18 +195,18 @@ impl<'a> Truncated<'a> {
 
     /// A tag, which is written at once, or a character, which is not. What is no UTF-8 is left
     /// out.
-    fn next(&mut self) -> Option<Next> {
-        loop {
-            let rune = self.take()?;
+    fn next(&mut self) -> Result<Option<Next>, Failure> {
+        while let Some(rune) = self.take() {
             match rune {
                 char::REPLACEMENT_CHARACTER => {}
                 '<' => {
-                    self.tag();
-                    return Some(Next::Tag);
+                    self.tag()?;
+                    return Ok(Some(Next::Tag));
                 }
-                _ => return Some(Next::Rune(rune)),
+                _ => return Ok(Some(Next::Rune(rune))),
             }
         }
+        Ok(None)
     }
 
     fn take(&mut self) -> Option<char> {
@@ -221,14 +241,15 @@ impl<'a> Truncated<'a> {
     }
 
     /// A tag behind its `<`. One byte alone behind it is none.
-    fn tag(&mut self) {
+    fn tag(&mut self) -> Result<(), Failure> {
         self.push('<');
         if self.rest.len() < 2 {
-            return;
+            return Ok(());
         }
         if self.rest.starts_with(b"/") {
             self.take();
             let name = self.until_bracket();
+            self.budget.spend(1 + self.open.len() / TAGS_A_STEP)?;
             if let Some(at) = self.open.iter().rposition(|open| *open == name) {
                 self.open.swap_remove(at);
             }
@@ -244,6 +265,7 @@ impl<'a> Truncated<'a> {
                 self.push('>');
             }
         }
+        Ok(())
     }
 
     fn until_bracket(&mut self) -> String {

@@ -90,6 +90,12 @@ fn expressions_end_before_the_stack_does() {
             "{why}"
         );
     }
+    // Wide in every bracket, and so deep as a tree that dropping it needs a stack.
+    let (products, sums) = (repeated(" * 1", 200), repeated(" + 1", 200));
+    let tree = (0..29).fold("1".to_owned(), |inside, _| {
+        format!("({inside}{products}{sums})")
+    });
+    refused(format!("{{{{ {tree} }}}}"));
     assert_eq!(
         text(&format!("{{{{ {}true }}}}", repeated("false or ", 500))),
         "True"
@@ -178,6 +184,36 @@ fn searches_do_not_take_for_ever() {
         "{{% filter striptags %}}{brackets}{{% endfilter %}}"
     )));
     assert!(striped.is_err() || begun.elapsed().as_secs() < SECONDS_MAX);
+}
+
+#[test]
+fn what_is_done_for_each_match_is_paid_for() {
+    let (opened, closed) = (repeated("<a>", 75_000), repeated("</b>", 131_000));
+    let tags = repeated("<a>", 300_000);
+    for template in [
+        format!("{{% filter removetags:\"(.*y|a)\" %}}{tags}{{% endfilter %}}"),
+        format!("{{% filter truncatechars_html:9 %}}{opened}{closed}{{% endfilter %}}"),
+        format!("{{% filter truncatewords_html:9 %}}{opened}{closed}{{% endfilter %}}"),
+    ] {
+        let why = refused(template);
+        assert!(why.ends_with("The template takes too many steps."), "{why}");
+    }
+}
+
+#[test]
+fn every_item_of_a_list_pays_for_its_padding() {
+    let letters = repeated("x", 20_000);
+    for format in ["%9999s", "%.9999d", "%9999v"] {
+        let why = refused(format!(
+            "{{% set x = \"{letters}\" %}}{{{{ x|make_list|stringformat:\"{format}\" }}}}"
+        ));
+        assert!(
+            why.ends_with("The template makes more than 1048576 bytes."),
+            "{why}"
+        );
+    }
+    let padded = text("{{ \"abc\"|make_list|stringformat:\"%3s\" }}");
+    assert_eq!(padded, "[  a   b   c]");
 }
 
 #[test]

@@ -4,7 +4,12 @@ mod number;
 mod operand;
 mod quote;
 
-use crate::template::{failure::Failure, limits::PADDING_MAX, text, value::Value};
+use crate::template::{
+    failure::Failure,
+    limits::{Budget, PADDING_MAX},
+    text,
+    value::Value,
+};
 
 use super::Input;
 
@@ -13,6 +18,7 @@ pub(super) fn string_format(input: &Input<'_>) -> Result<Value, Failure> {
     let mut printer = Printer {
         rest: &format,
         operand: input.value,
+        budget: input.budget,
         used: false,
         reordered: false,
         written: Vec::new(),
@@ -47,6 +53,7 @@ struct Flags {
 struct Printer<'a> {
     rest: &'a [u8],
     operand: &'a Value,
+    budget: &'a Budget,
     used: bool,
     reordered: bool,
     written: Vec<u8>,
@@ -83,11 +90,10 @@ impl Printer<'_> {
             return Ok(());
         };
         self.rest = self.rest.get(length..).unwrap_or_default();
-        self.verb(verb, flags, &index);
-        Ok(())
+        self.verb(verb, flags, &index)
     }
 
-    fn verb(&mut self, verb: char, flags: Flags, index: &Index) {
+    fn verb(&mut self, verb: char, flags: Flags, index: &Index) -> Result<(), Failure> {
         let bad = |why: &str| format!("%!{verb}({why})").into_bytes();
         let written = match index {
             _ if verb == '%' => b"%".to_vec(),
@@ -95,10 +101,13 @@ impl Printer<'_> {
             Index::Next if self.used => bad("MISSING"),
             Index::Next | Index::First => {
                 self.used = true;
+                let padded = operand::leaves(self.operand).saturating_mul(flags.padding());
+                self.budget.pay_for_text(padded)?;
                 operand::print(self.operand, verb, flags)
             }
         };
         self.written.extend(written);
+        Ok(())
     }
 
     /// What is said of an operand that no verb wrote.
@@ -206,6 +215,12 @@ fn bounded(number: usize) -> Result<usize, Failure> {
 }
 
 impl Flags {
+    /// The most that filling up may write.
+    fn padding(&self) -> usize {
+        let (width, precision) = (self.width.unwrap_or(0), self.precision.unwrap_or(0));
+        width.max(precision)
+    }
+
     /// Fills up to the width, with spaces unless the zeros are asked for.
     fn pad(&self, text: &[u8]) -> Vec<u8> {
         let missing = self.width.unwrap_or(0).saturating_sub(text::count(text));

@@ -28,6 +28,16 @@ pub(super) fn print(value: &Value, verb: char, flags: Flags) -> Vec<u8> {
     written.unwrap_or_else(|| unfit(value, verb, flags))
 }
 
+/// How many values are written by themselves, each with its padding.
+pub(super) fn leaves(value: &Value) -> usize {
+    match &value.datum {
+        Datum::List(items) => items.iter().map(leaves).sum(),
+        Datum::Map(map) => map.entries.values().map(|value| 1 + leaves(value)).sum(),
+        Datum::Loop(state) => state.get().fields().iter().map(leaves).sum(),
+        _ => 1,
+    }
+}
+
 /// The operand with its type: `string=abc`.
 pub(super) fn typed(value: &Value) -> Vec<u8> {
     typed_as(value, Flags::default())

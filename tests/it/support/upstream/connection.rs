@@ -95,6 +95,10 @@ impl Answer {
     fn give(&self, line: &mut Line, act: Option<Act>, shared: &Shared) -> io::Result<()> {
         match act {
             Some(Act::Refuse) => return line.reset(),
+            Some(Act::Silent) => {
+                shared.wait_for_release();
+                return line.close();
+            }
             Some(Act::Raw(bytes)) => {
                 line.write_all(&bytes)?;
                 return line.close();

@@ -91,6 +91,8 @@ impl Page {
 pub(crate) enum Act {
     /// Resets the connection instead of answering.
     Refuse,
+    /// Takes no more of the request, and says nothing, until it is released.
+    Silent,
     /// Resets the connection at a place.
     Reset(usize),
     /// Announces the whole file and closes at a place.
