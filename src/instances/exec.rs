@@ -92,7 +92,7 @@ impl Instances {
         };
         let this = self.clone();
         Ok(self.operations.task(spec, move |operation| async move {
-            let sockets = Sockets::of(arrivals.all().await?);
+            let sockets = Sockets::of(arrivals).await?;
             check(&command)?;
             let attached = this.runtime.exec(&running, &command, streams)?;
             let code = streams::serve(attached, sockets).await?;

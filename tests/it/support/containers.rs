@@ -152,9 +152,16 @@ impl Session {
     /// Connects to every socket of an operation.
     #[track_caller]
     pub(crate) fn open(client: &Client, operation: &Value) -> Self {
+        Self::open_but(client, operation, "")
+    }
+
+    /// Connects to every socket of an operation but one.
+    #[track_caller]
+    pub(crate) fn open_but(client: &Client, operation: &Value, left_out: &str) -> Self {
         let path = format!("/1.0/operations/{}", operation["id"].as_str().unwrap());
         let secrets = operation["metadata"]["fds"].as_object().unwrap();
-        let sockets = secrets.iter().map(|(name, secret)| {
+        let wanted = secrets.iter().filter(|(name, _)| *name != left_out);
+        let sockets = wanted.map(|(name, secret)| {
             let socket = connect(client, &path, secret.as_str().unwrap());
             let refused = |error| panic!("{name}: {error}");
             (name.clone(), socket.unwrap_or_else(refused))
