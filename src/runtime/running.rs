@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Signal, pidfd_send_signal},
+};
 use tokio::io::unix::AsyncFd;
 
 use super::{cgroup::Group, readiness};
@@ -77,6 +80,13 @@ impl Running {
     pub(crate) async fn wait(&self) -> Result<()> {
         let ended = self.0.monitor.readable().await;
         ended.map(drop).context("Failed to watch the container")
+    }
+
+    /// Whether it has ended. Whoever waits for the end sees it no earlier.
+    pub(crate) fn has_ended(&self) -> bool {
+        let mut monitor = [PollFd::new(self.0.monitor.get_ref(), PollFlags::IN)];
+        let ready = poll(&mut monitor, Some(&Timespec::default()));
+        ready.is_ok_and(|count| count > 0)
     }
 
     /// Whether this is that very run of the container.

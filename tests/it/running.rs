@@ -5,7 +5,9 @@ use std::{fs, time::Duration};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Events, Lximaged, Options, PATIENCE, against_lxd, beyond_lxd, containers::busybox, soon,
+    Events, Lximaged, Options, PATIENCE, against_lxd, beyond_lxd,
+    containers::{StandIn, busybox},
+    soon,
 };
 
 /// The actions that have come so far about instances.
@@ -81,6 +83,97 @@ fn a_container_that_does_not_listen_is_stopped_by_force() {
         daemon.run("c", &["cat", "/root/kept"]),
         (0, "kept\n".to_owned())
     );
+}
+
+/// Starts an instance `c` whose first process does not hear that it is to end.
+fn with_deaf() -> Lximaged {
+    let daemon = Lximaged::start();
+    let found = daemon.import(&busybox("bb"));
+    let source = json!({"type": "image", "fingerprint": found});
+    let config = json!({"raw.lxc": "lxc.init.cmd = /bin/sleep 100000"});
+    let body = json!({"name": "c", "source": source, "config": config});
+    daemon.succeeds(&daemon.post("/1.0/instances", &body));
+    daemon.start("c");
+    daemon
+}
+
+/// Asks for a clean end and for another one at once, which must both come soon.
+fn hurried(daemon: &Lximaged, patient: &str, hasty: &str) {
+    let body = json!({"action": patient, "timeout": -1});
+    let patient = daemon.put("/1.0/instances/c/state", &body);
+    let body = json!({"action": hasty, "force": true});
+    let hasty = daemon.put("/1.0/instances/c/state", &body);
+    daemon.succeeds(&hasty);
+    daemon.succeeds(&patient);
+}
+
+#[test]
+fn a_forced_end_does_not_wait_behind_a_clean_one() {
+    let daemon = with_deaf();
+    hurried(&daemon, "stop", "stop");
+    assert_eq!(daemon.status("c"), "Stopped");
+    daemon.start("c");
+    hurried(&daemon, "restart", "stop");
+    assert_eq!(daemon.status("c"), "Stopped");
+    daemon.start("c");
+    hurried(&daemon, "stop", "restart");
+    assert_eq!(daemon.status("c"), "Running");
+    daemon.patch("/1.0/instances/c", &json!({"ephemeral": true}));
+    hurried(&daemon, "stop", "stop");
+    assert_eq!(daemon.instance_names("default"), [""; 0]);
+}
+
+#[test]
+fn who_waits_for_a_clean_end_can_give_up() {
+    let daemon = with_deaf();
+    let body = json!({"action": "stop", "timeout": -1});
+    let answer = daemon.put("/1.0/instances/c/state", &body);
+    let path = answer.json["operation"].as_str().unwrap();
+    let may_cancel = || daemon.get(path).metadata()["may_cancel"] == json!(true);
+    assert!(soon(PATIENCE, may_cancel));
+    assert_eq!(daemon.cancel(&answer)["status"], "Cancelled");
+    assert_eq!(daemon.status("c"), "Running");
+    // The instance is free for others.
+    daemon.patch("/1.0/instances/c", &json!({"description": "x"}));
+    daemon.kill("c");
+}
+
+#[test]
+fn no_time_to_end_in_is_a_forced_end_and_none_said_is_enough() {
+    let daemon = with_deaf();
+    let mut events = Events::listen(&daemon, "?type=lifecycle");
+    let body = json!({"action": "stop", "timeout": 0});
+    daemon.succeeds(&daemon.put("/1.0/instances/c/state", &body));
+    let told = actions(&mut events, "instance-stopped");
+    assert_eq!(told, ["instance-stopped"]);
+    daemon.patch("/1.0/instances/c", &json!({"config": {"raw.lxc": ""}}));
+    daemon.start("c");
+    let body = json!({"action": "stop"});
+    daemon.succeeds(&daemon.put("/1.0/instances/c/state", &body));
+    daemon.start("c");
+    let body = json!({"state": {"action": "stop"}});
+    daemon.succeeds(&daemon.put("/1.0/instances", &body));
+    assert_eq!(daemon.status("c"), "Stopped");
+}
+
+#[test]
+fn a_container_that_ends_while_it_is_stopped_is_stopped() {
+    if !beyond_lxd("it runs no programs") {
+        return;
+    }
+    // It ends, and then the program says that there is nothing to stop.
+    let programs = StandIn::new(
+        "lxc-stop",
+        "/usr/bin/lxc-stop -k -P \"$2\" -n \"$4\"; exit 1",
+    );
+    let daemon = Options::default().env("PATH", &programs.path()).start();
+    let found = daemon.import(&busybox("bb"));
+    let source = json!({"type": "image", "fingerprint": found});
+    let body = json!({"name": "e", "source": source, "ephemeral": true});
+    daemon.succeeds(&daemon.post("/1.0/instances", &body));
+    daemon.start("e");
+    assert_eq!(daemon.act("e", "stop")["status"], "Success");
+    assert_eq!(daemon.instance_names("default"), [""; 0]);
 }
 
 #[test]
