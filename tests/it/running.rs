@@ -571,6 +571,111 @@ fn a_container_outlives_the_daemon() {
 }
 
 #[test]
+fn a_container_that_cannot_be_asked_about_is_left_running() {
+    if !beyond_lxd("it runs no programs") {
+        return;
+    }
+    let script = "[ -e \"$0.broken\" ] && exit 1; exec /usr/bin/lxc-info \"$@\"";
+    let programs = StandIn::new("lxc-info", script);
+    let mut daemon = Options::default().env("PATH", &programs.path()).start();
+    let found = daemon.import(&busybox("bb"));
+    let source = json!({"type": "image", "fingerprint": found});
+    let body = json!({"name": "e", "source": source, "ephemeral": true});
+    daemon.succeeds(&daemon.post("/1.0/instances", &body));
+    daemon.start("e");
+    let pid = |daemon: &Lximaged| daemon.get("/1.0/instances/e/state").metadata()["pid"].clone();
+    let before = pid(&daemon);
+    fs::write(programs.beside("lxc-info.broken"), "").unwrap();
+    daemon.kill9();
+    daemon.boot();
+    assert_eq!(daemon.status("e"), "Running");
+    assert_eq!(pid(&daemon), before);
+    daemon.kill("e");
+}
+
+/// Begins a snapshot of `c` that takes long, and waits until the container stands still for it.
+fn begin_snapshot(daemon: &Lximaged) {
+    let script = "yes | head -c 600000000 > /root/large";
+    assert_eq!(daemon.run("c", &["sh", "-c", script]).0, 0);
+    let answer = daemon.post("/1.0/instances/c/snapshots", &json!({"name": "s"}));
+    assert_eq!(answer.status, 202);
+    assert!(soon(PATIENCE, || daemon.status("c") == "Frozen"));
+}
+
+/// Whether the processes of the container `c` stand still.
+fn stands_still(daemon: &Lximaged) -> bool {
+    let init = daemon.get("/1.0/instances/c/state").metadata()["pid"].clone();
+    let groups = fs::read_to_string(format!("/proc/{init}/cgroup")).unwrap();
+    let freezers = groups.lines().filter_map(|line| {
+        let (controller, path) = line.split_once(':')?.1.split_once(':')?;
+        match controller {
+            "freezer" => Some(format!("/sys/fs/cgroup/freezer{path}/freezer.state")),
+            "" => Some(format!("/sys/fs/cgroup{path}/cgroup.events")),
+            _ => None,
+        }
+    });
+    let states = freezers.filter_map(|path| fs::read_to_string(path).ok());
+    states
+        .into_iter()
+        .any(|state| state.trim() == "FROZEN" || state.contains("frozen 1"))
+}
+
+#[test]
+fn a_container_goes_on_when_its_snapshot_is_cut_off() {
+    let mut daemon = with_running();
+    begin_snapshot(&daemon);
+    daemon.kill9();
+    daemon.boot();
+    assert_eq!(daemon.status("c"), "Running");
+    assert_eq!(daemon.run("c", &["echo", "on"]).1, "on\n");
+    // Nothing takes it for frozen any more, and it can be frozen.
+    assert!(!daemon.names("lxc/c").contains(&"frozen".to_owned()));
+    assert_eq!(daemon.act("c", "freeze")["status"], "Success");
+    daemon.kill9();
+    daemon.boot();
+    assert_eq!(daemon.status("c"), "Frozen", "somebody has asked for that");
+    daemon.act("c", "unfreeze");
+    daemon.kill("c");
+}
+
+#[test]
+fn a_container_goes_on_when_the_daemon_ends_during_its_snapshot() {
+    let mut daemon = with_running();
+    begin_snapshot(&daemon);
+    assert!(stands_still(&daemon));
+    let pid = daemon.get("/1.0/instances/c/state").metadata()["pid"].clone();
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.signal(rustix::process::Signal::TERM);
+    assert!(daemon.ended_within(PATIENCE).is_some());
+    let mark = daemon.dir().join("lxc/c/frozen");
+    assert!(!mark.exists(), "it was let go on before the daemon ended");
+    daemon.boot();
+    assert_eq!(daemon.status("c"), "Running");
+    assert_eq!(daemon.get("/1.0/instances/c/state").metadata()["pid"], pid);
+}
+
+#[test]
+fn of_two_copies_the_first_that_ends_does_not_let_the_container_go_on() {
+    let daemon = with_running();
+    begin_snapshot(&daemon);
+    assert!(soon(PATIENCE, || daemon.status("c") == "Running"));
+    let copy = |name: &str, only: bool| {
+        let source = json!({"type": "copy", "source": "c", "instance_only": only});
+        daemon.post("/1.0/instances", &json!({"name": name, "source": source}))
+    };
+    // The second one copies the snapshot too.
+    let (short, long) = (copy("short", true), copy("long", false));
+    daemon.succeeds(&short);
+    let path = long.json["operation"].as_str().unwrap();
+    let still = stands_still(&daemon);
+    if daemon.get(path).metadata()["status"] == "Running" {
+        assert!(still);
+    }
+    daemon.succeeds(&long);
+    assert_eq!(daemon.status("c"), "Running");
+}
+
+#[test]
 fn a_daemon_that_dies_while_one_starts_finds_out_how_it_went() {
     if !beyond_lxd("its processes are others") {
         return;
