@@ -58,12 +58,12 @@ impl Endings {
         self.0.expected.notified()
     }
 
-    /// The operation gives up, unless the container has ended all the same: then what follows is
-    /// that operation's business still. Returns whether it has given up.
+    /// The operation gives up, unless the container ends all the same: then what follows is that
+    /// operation's business still. Returns whether it has given up.
     pub(super) fn expect_no_more(&self, running: &Running) -> bool {
         let mut all = self.all();
         // Whoever watches it asks under the same lock, after the end.
-        if running.has_ended() {
+        if running.is_ending() {
             return false;
         }
         if let Some(watched) = Self::find_in(&mut all, running) {
@@ -211,14 +211,13 @@ impl Instances {
             if !instance.is_container() || self.status(&instance) != Status::Stopped {
                 continue;
             }
-            let tree = trees::name(&instance)?;
             if self.is_kept(&instance, &mut kept).await {
                 self.give_back_quietly(&instance).await;
             }
-            let how = ended.get(tree.qualified()).copied();
+            let tree = trees::name(&instance).ok();
+            let how = tree.and_then(|tree| ended.get(tree.qualified()).copied());
             if how == Some(Ending::Stopped) && instance.row.ephemeral {
-                let _held = self.hold(&instance, "delete").await;
-                self.delete_if_ephemeral(&instance).await?;
+                self.delete_quietly(&instance).await;
                 continue;
             }
             if how == Some(Ending::Rebooting) || is_to_run(&instance) {
@@ -254,6 +253,14 @@ impl Instances {
         let released = self.tasks.run_blocking(move || pool.release(&tree)).await;
         if let Err(error) = released {
             tracing::warn!(%error, instance.name = instance.name(), "its files stay mounted");
+        }
+    }
+
+    /// One that cannot be deleted does not keep the others from what follows their ends.
+    async fn delete_quietly(&self, instance: &Instance) {
+        let _held = self.hold(instance, "delete").await;
+        if let Err(error) = self.delete_if_ephemeral(instance).await {
+            tracing::warn!(%error, instance.name = instance.name(), "an ephemeral instance stays");
         }
     }
 

@@ -83,10 +83,15 @@ impl Running {
         ended.map(drop).context("Failed to watch the container")
     }
 
-    /// Whether it has ended. Whoever waits for the end sees it no earlier.
-    pub(crate) fn has_ended(&self) -> bool {
-        let mut monitor = [PollFd::new(self.0.monitor.get_ref(), PollFlags::IN)];
-        let ready = poll(&mut monitor, Some(&Timespec::default()));
+    /// Whether it has ended, or its first process has and the rest is about to. Whoever waits for
+    /// the end sees it no earlier.
+    pub(crate) fn is_ending(&self) -> bool {
+        let init = self.0.init.as_ref().map(|(_, handle)| handle);
+        let handles = init.into_iter().chain([self.0.monitor.get_ref()]);
+        let mut ended: Vec<_> = handles
+            .map(|handle| PollFd::new(handle, PollFlags::IN))
+            .collect();
+        let ready = poll(&mut ended, Some(&Timespec::default()));
         ready.is_ok_and(|count| count > 0)
     }
 

@@ -84,7 +84,7 @@ impl Runtime {
         });
         freezing.await?;
         let until_still = async {
-            while !running.is_frozen() && !running.has_ended() {
+            while !running.is_frozen() && !running.is_ending() {
                 sleep(LOOK).await;
             }
         };
@@ -127,7 +127,7 @@ impl Drop for Still {
 fn thaw(running: &Running) {
     let thawed = running.group().thaw();
     match thawed.and_then(|()| unmark(running.place())) {
-        Err(error) if !running.has_ended() => {
+        Err(error) if !running.is_ending() => {
             let container = running.name();
             tracing::error!(%error, container, "the container stays frozen");
         }

@@ -785,6 +785,41 @@ fn an_ephemeral_instance_goes_when_it_stops() {
 }
 
 #[test]
+fn an_ephemeral_instance_that_is_protected_keeps_no_daemon_from_starting() {
+    let mut daemon = Lximaged::start();
+    let found = daemon.import(&busybox("bb"));
+    let source = json!({"type": "image", "fingerprint": found});
+    for (name, protected) in [("e", "true"), ("f", "false")] {
+        let config = json!({"security.protection.delete": protected});
+        let body = json!({"name": name, "source": source, "ephemeral": true, "config": config});
+        daemon.succeeds(&daemon.post("/1.0/instances", &body));
+        daemon.start(name);
+    }
+    daemon.kill9();
+    for name in ["e", "f"] {
+        let mut command = std::process::Command::new("lxc-stop");
+        command.args(["-k", "-n", name, "-P"]);
+        let status = command.arg(daemon.dir().join("lxc")).status();
+        assert!(status.unwrap().success());
+    }
+    assert!(soon(PATIENCE, || daemon.containers().is_empty()));
+    daemon.boot();
+    assert_eq!(daemon.instance_names("default"), ["e"]);
+    assert_eq!(daemon.status("e"), "Stopped");
+}
+
+#[test]
+fn logs_move_along_to_another_pool() {
+    let daemon = with_running();
+    daemon.kill("c");
+    let pool = json!({"name": "other", "driver": "dir"});
+    assert_eq!(daemon.post("/1.0/storage-pools", &pool).status, 201);
+    let body = json!({"name": "c", "migration": true, "pool": "other"});
+    daemon.succeeds(&daemon.post("/1.0/instances/c", &body));
+    assert_eq!(daemon.get("/1.0/instances/c/logs/lxc.conf").status, 200);
+}
+
+#[test]
 fn what_is_to_start_with_the_daemon_does() {
     let mut daemon = Lximaged::start();
     let found = daemon.import(&busybox("bb"));
