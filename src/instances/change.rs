@@ -101,7 +101,9 @@ impl Instances {
     ) -> Result<()> {
         let (project, name) = (instance.project(), instance.name());
         let _held = self.locks.hold(project, name, "update").await;
-        let sources = self.look_at_sources(scope, instance, new.clone(), how).await;
+        let sources = self
+            .look_at_sources(scope, instance, new.clone(), how)
+            .await;
         let mut transaction = self.db.write().await?;
         let old = query::find(&mut transaction, project, name).await?;
         edit.check(&tagged(&old))?;

@@ -101,7 +101,10 @@ impl Endings {
     }
 
     fn all(&self) -> MutexGuard<'_, BTreeMap<String, Watched>> {
-        self.0.watched.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .watched
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -102,9 +102,7 @@ impl Instances {
         self.operations.task(spec, move |_| async move {
             let from = (instance.project(), instance.name());
             let there = (to.scope.project.name.as_str(), to.name.as_str());
-            let locking = this
-                .locks
-                .hold_with(from, (there, Second::Hold), "rename");
+            let locking = this.locks.hold_with(from, (there, Second::Hold), "rename");
             let _locked = locking.await;
             this.move_held(&instance, &to).await
         })

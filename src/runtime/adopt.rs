@@ -3,13 +3,7 @@
 //! What cannot be found out is an error and never an answer: a container that is wrongly taken
 //! for ended would lose its files, or be started a second time on them.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    io::ErrorKind,
-    os::fd::OwnedFd,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, io::ErrorKind, os::fd::OwnedFd, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -57,9 +51,10 @@ impl Runtime {
         }
         let watched = self.wait_for_starts(&known).await?;
         for name in known {
-            let adopted = match watched.contains(&name) {
-                true => self.adopt(&name).await?,
-                false => None,
+            let adopted = if watched.contains(&name) {
+                self.adopt(&name).await?
+            } else {
+                None
             };
             if let Some(running) = adopted {
                 Self::let_go_on(&running);

@@ -84,12 +84,20 @@ impl Group {
 
     /// Asks for it to be frozen, which takes a while.
     pub(super) fn freeze(&self) -> Result<()> {
-        self.write("freezer", ("freezer.state", "FROZEN"), ("cgroup.freeze", "1"))
+        self.write(
+            "freezer",
+            ("freezer.state", "FROZEN"),
+            ("cgroup.freeze", "1"),
+        )
     }
 
     /// Lets it go on.
     pub(super) fn thaw(&self) -> Result<()> {
-        self.write("freezer", ("freezer.state", "THAWED"), ("cgroup.freeze", "0"))
+        self.write(
+            "freezer",
+            ("freezer.state", "THAWED"),
+            ("cgroup.freeze", "0"),
+        )
     }
 
     /// Writes a value to a file: `legacy` of the controller's own directory, else `unified`.

@@ -64,7 +64,11 @@ fn look_at(pid: i32, lxcpath: &Path) -> Result<Option<Process>> {
 /// A process that has ended meanwhile, or that we may not look at.
 fn is_none_of_ours(error: &io::Error) -> bool {
     let has_ended = error.raw_os_error() == Some(Errno::SRCH.raw_os_error());
-    has_ended || matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
+    has_ended
+        || matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::PermissionDenied
+        )
 }
 
 fn recognise(line: &[u8], lxcpath: &[u8]) -> Option<(String, Role)> {

@@ -19,8 +19,7 @@ use super::{
     failure,
     limits::Layout,
     program::{self, Said},
-    readiness,
-    seccomp,
+    readiness, seccomp,
 };
 use crate::error::{Context, Error, Result};
 
@@ -62,7 +61,9 @@ impl Runtime {
             return Err(Error::bad_request("The instance is already running"));
         }
         if self.place(&name).exists() && self.monitor(&name).await?.is_some() {
-            return Err(Error::failed("An earlier run of the container has not ended"));
+            return Err(Error::failed(
+                "An earlier run of the container has not ended",
+            ));
         }
         let this = self.clone();
         let prepare = move || {
@@ -171,9 +172,10 @@ impl Runtime {
 /// Waits until a monitor that was told to end has ended.
 async fn gone(monitor: OwnedFd) -> Result<()> {
     let monitor = readiness(monitor)?;
-    let waited = timeout(TELL_WITHIN, monitor.readable()).await;
-    let ended = waited.map_err(|_| Error::failed("The monitor does not end"))?;
-    ended.map(drop).map_err(Error::from)
+    match timeout(TELL_WITHIN, monitor.readable()).await {
+        Ok(ended) => ended.map(drop).map_err(Error::from),
+        Err(_late) => Err(Error::failed("The monitor does not end")),
+    }
 }
 
 /// What of this host matters.

@@ -89,7 +89,7 @@ impl Runtime {
             }
         };
         let waited = timeout(STILL_WITHIN, until_still).await;
-        waited.map_err(|_| Error::failed("The container does not stand still"))
+        waited.map_err(|_late| Error::failed("The container does not stand still"))
     }
 
     /// Lets a container go on that an earlier daemon has left standing still.

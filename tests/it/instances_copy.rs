@@ -153,6 +153,7 @@ fn an_instance_is_not_refreshed_from_one_of_another_type() {
     let machine = json!({"name": "v", "type": "virtual-machine", "source": {"type": "none"}});
     daemon.succeeds(&daemon.post(INSTANCES, &machine));
     let refreshed = json!({"name": "v", "source": copy_of("c1", &json!({"refresh": true}))});
-    let text = "Source instance's type \"container\" doesn't match instance type \"virtual-machine\"";
+    let text =
+        "Source instance's type \"container\" doesn't match instance type \"virtual-machine\"";
     assert_eq!(daemon.fails(&daemon.post(INSTANCES, &refreshed)), text);
 }

@@ -4,9 +4,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::support::{
-    Lximaged, PATIENCE, images, instances::INSTANCES, publishing::large, soon,
-};
+use crate::support::{Lximaged, PATIENCE, images, instances::INSTANCES, publishing::large, soon};
 
 #[test]
 fn of_many_who_want_one_name_one_gets_it() {
