@@ -9,7 +9,7 @@ use crate::{
         requests::InstanceStatePut,
     },
     error::{Error, Result},
-    operations::Spec,
+    operations::{Operation, Spec},
 };
 
 impl Instances {
@@ -40,19 +40,22 @@ impl Instances {
             ..Spec::default()
         };
         let this = self.clone();
-        Ok(self.operations.task(spec, move |_| async move {
-            this.act_on_all(&meant, action, &request).await
+        Ok(self.operations.task(spec, move |operation| async move {
+            this.act_on_all(&operation, &meant, action, &request).await
         }))
     }
 
     async fn act_on_all(
         &self,
+        operation: &Operation,
         instances: &[Instance],
         action: Action,
         request: &InstanceStatePut,
     ) -> Result<()> {
+        operation.allow_cancel();
         let acting = instances.iter().map(|instance| async move {
-            let done = self.act_alone(instance, action, request).await;
+            let part = operation.part(operation.cancelled());
+            let done = self.act_alone(&part, instance, action, request).await;
             done.err()
                 .map(|error| format!(" - Instance: {}: {error}\n", instance.name()))
         });

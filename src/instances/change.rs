@@ -101,6 +101,9 @@ impl Instances {
     ) -> Result<()> {
         let (project, name) = (instance.project(), instance.name());
         let _held = self.locks.hold(project, name, "update").await;
+        let sources = self
+            .look_at_sources(scope, instance, new.clone(), how)
+            .await;
         let mut transaction = self.db.write().await?;
         let old = query::find(&mut transaction, project, name).await?;
         edit.check(&tagged(&old))?;
@@ -108,6 +111,7 @@ impl Instances {
         check::no_duplicates(new.profiles.as_deref().unwrap_or_default())?;
         let changed = laid_over(&mut transaction, scope, &old, new, how).await?;
         validate(&old, &changed)?;
+        sources?;
         let project_now = scope.check(&mut transaction).await?;
         let population = Population::of(&mut transaction, project_now).await?;
         population.allow_update(record::subject(&changed))?;
@@ -116,6 +120,21 @@ impl Instances {
         self.limit_now(&old, &changed).await;
         self.tell_instance("instance-updated", &changed, &[]);
         Ok(())
+    }
+
+    /// Whether what the instance's disks will show of the host is there.
+    async fn look_at_sources(
+        &self,
+        scope: &Scope,
+        instance: &Instance,
+        new: InstancePut,
+        how: Change,
+    ) -> Result<()> {
+        let mut session = self.db.read().await?;
+        let old = query::find(&mut session, instance.project(), instance.name()).await?;
+        let changed = laid_over(&mut session, scope, &old, new, how).await?;
+        drop(session);
+        self.check_sources(&changed).await
     }
 
     /// Puts changed limits on a container that runs. What cannot be put on it now, or is no
@@ -218,7 +237,8 @@ fn check_idmap_keys(old: &Instance, new: &InstancePut, how: Change) -> Result<()
     Ok(())
 }
 
-/// Whether an instance may become another, apart from its project's limits.
+/// Whether an instance may become another, apart from its project's limits and what is to be there
+/// on the host.
 pub(super) fn validate(old: &Instance, new: &Instance) -> Result<()> {
     let row = &new.row;
     config::instance::validate_own(&row.config, row.kind)
@@ -230,8 +250,7 @@ pub(super) fn validate(old: &Instance, new: &Instance) -> Result<()> {
     check::devices(new)
         .map_err(Error::failed)
         .context("Invalid expanded devices")?;
-    check_pool(old, new)?;
-    check::sources(new)
+    check_pool(old, new)
 }
 
 /// The root disk stays in its pool.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Instance;
+use super::{Instance, Instances};
 use crate::{
     config::{self, expand::is_root},
     error::{Error, Result},
@@ -36,11 +36,20 @@ pub(super) fn devices(instance: &Instance) -> Result<(), String> {
     config::device::validate(&instance.devices)
 }
 
-/// Whether what disks are to show of the host is there.
-///
-/// # Errors
-///
-/// LXD's text.
+impl Instances {
+    /// Whether what disks are to show of the host is there. A file system that does not answer
+    /// holds up nobody else; so not while the database is written.
+    ///
+    /// # Errors
+    ///
+    /// LXD's text.
+    pub(super) async fn check_sources(&self, instance: &Instance) -> Result<()> {
+        let instance = instance.clone();
+        self.tasks.run_blocking(move || sources(&instance)).await
+    }
+}
+
+/// The same. Blocks.
 pub(super) fn sources(instance: &Instance) -> Result<()> {
     for (name, device) in &instance.devices {
         let get = |key: &str| device.get(key).map(String::as_str);

@@ -49,7 +49,7 @@ impl Instances {
         let (width, height) = (dimension(request.width), dimension(request.height));
         let (this, instance) = (self.clone(), instance.clone());
         Ok(self.operations.task(spec, move |_| async move {
-            let sockets = Sockets::of(arrivals.all().await?);
+            let sockets = Sockets::of(arrivals).await?;
             let attached = this.runtime.console(&running, width, height)?;
             this.tell_instance("instance-console", &instance, &[]);
             streams::serve(attached, sockets).await.map(drop)

@@ -112,7 +112,7 @@ impl Instances {
         })
     }
 
-    /// Makes a copy, or brings one up to date.
+    /// Makes a copy, or brings one up to date. The new instance is held, and its source shared.
     pub(super) async fn create_copy(
         &self,
         scope: &Scope,
@@ -128,7 +128,6 @@ impl Instances {
         note_fresh(&mut draft.config, "copy");
         let instance = self.prepare(scope, draft).await?;
         let source = &copied.instance;
-        let _shared = self.share(source, "copy").await;
         let snapshots = self.snapshots_to_copy(copied).await?;
         let copying = self.copy_trees(copied, &instance, &snapshots);
         let made = self.while_still(source, copying).await?;
@@ -182,7 +181,14 @@ impl Instances {
         if target.row.id == copied.instance.row.id {
             return Err(Error::failed("Cannot refresh an instance from itself"));
         }
-        let _shared = self.share(&copied.instance, "copy").await;
+        let (is, wanted) = (target.row.kind, copied.instance.row.kind);
+        if is != wanted {
+            return Err(Error::failed(format!(
+                "Source instance's type {:?} doesn't match instance type {:?}",
+                wanted.name(),
+                is.name()
+            )));
+        }
         let wanted = self.snapshots_to_copy(copied).await?;
         let (mut missing, mut stale) = (wanted.clone(), self.snapshots_of(target).await?);
         let is_same =

@@ -6,6 +6,7 @@ use super::{
     APPLY_TEMPLATE, Config, Instances, Profiles,
     copy::Copied,
     draft::{self, Draft},
+    locks::{Pair, Second},
     names,
     query::{collection, url_of},
     source::Wanted,
@@ -185,7 +186,17 @@ impl Instances {
     async fn create_now(&self, order: Order, operation: &Operation) -> Result<()> {
         let Order { scope, draft, from } = order;
         let project = &scope.project.name;
-        let _held = self.locks.hold(project, &draft.name, "create").await;
+        let target = (project.as_str(), draft.name.as_str());
+        let _locked = match &from {
+            From::Copy(copied) => {
+                let source = (copied.instance.project(), copied.instance.name());
+                let locking = self
+                    .locks
+                    .hold_with(target, (source, Second::Share), "copy");
+                locking.await
+            }
+            _ => Pair::alone(self.locks.hold(target.0, target.1, "create").await),
+        };
         match from {
             From::NoImage => Err(Error::failed("Image not provided for instance creation")),
             From::Image(row, source) => {
@@ -273,7 +284,12 @@ impl Instances {
         self.check_support(draft.kind)
             .context("Failed creating instance record")?;
         let drafted = draft.instance(&mut session, scope, now).await;
+        drop(session);
         let mut instance = drafted.context("Failed creating instance record")?;
+        self.check_sources(&instance)
+            .await
+            .context("Failed initialising instance")
+            .context("Failed creating instance record")?;
         if instance.is_container() {
             let map = super::trees::wanted_map(instance.row.kind, &instance.config);
             let config = &mut instance.row.config;

@@ -39,7 +39,8 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// The instance this would become, checked in every way but against the project's limits.
+    /// The instance this would become, checked in every way but against the project's limits, and
+    /// for what is to be there on the host.
     ///
     /// # Errors
     ///
@@ -113,7 +114,7 @@ async fn initialise(session: &mut Session, instance: &mut Instance) -> Result<()
         return Err(Error::failed(text));
     }
     instance.row.pool = pool;
-    check::sources(instance)
+    Ok(())
 }
 
 /// The rows of the named profiles of a project, in the order of their names here.

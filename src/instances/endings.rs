@@ -5,11 +5,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell, futures::Notified};
 
 use super::{Instance, Instances, Status, trees};
 use crate::{
-    error::{Context, Result},
+    error::{Context, Kind, Result},
     runtime::{Ending, Running},
 };
 
@@ -18,7 +18,14 @@ use crate::{
 /// An end is settled once: by the operation that stopped the container, or by the task that
 /// watches it, whichever comes first.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Endings(Arc<Mutex<BTreeMap<String, Watched>>>);
+pub(super) struct Endings(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    watched: Mutex<BTreeMap<String, Watched>>,
+    /// Told when another end is expected.
+    expected: Notify,
+}
 
 #[derive(Debug, Clone)]
 struct Watched {
@@ -40,20 +47,43 @@ impl Endings {
 
     /// An operation is about to stop it.
     pub(super) fn expect(&self, running: &Running) {
-        self.set_expected(running, true);
-    }
-
-    /// It did not stop; the operation has given up.
-    pub(super) fn expect_no_more(&self, running: &Running) {
-        self.set_expected(running, false);
-    }
-
-    fn set_expected(&self, running: &Running, is_expected: bool) {
-        let mut all = self.all();
-        let found = all.get_mut(running.name());
-        if let Some(watched) = found.filter(|watched| watched.running.is(running)) {
-            watched.is_expected = is_expected;
+        if let Some(watched) = Self::find_in(&mut self.all(), running) {
+            watched.is_expected = true;
         }
+        self.0.expected.notify_waiters();
+    }
+
+    /// Waits until another end is expected than when this was called.
+    pub(super) fn another(&self) -> Notified<'_> {
+        self.0.expected.notified()
+    }
+
+    /// The operation gives up, unless the container ends all the same: then what follows is that
+    /// operation's business still. Returns whether it has given up.
+    pub(super) fn expect_no_more(&self, running: &Running) -> bool {
+        let mut all = self.all();
+        // Whoever watches it asks under the same lock, after the end.
+        if running.is_ending() {
+            return false;
+        }
+        if let Some(watched) = Self::find_in(&mut all, running) {
+            watched.is_expected = false;
+        }
+        true
+    }
+
+    /// Whether an operation is stopping it.
+    pub(super) fn is_expected(&self, running: &Running) -> bool {
+        self.find(running)
+            .is_some_and(|watched| watched.is_expected)
+    }
+
+    fn find_in<'w>(
+        all: &'w mut BTreeMap<String, Watched>,
+        running: &Running,
+    ) -> Option<&'w mut Watched> {
+        let found = all.get_mut(running.name());
+        found.filter(|watched| watched.running.is(running))
     }
 
     fn find(&self, running: &Running) -> Option<Watched> {
@@ -71,7 +101,10 @@ impl Endings {
     }
 
     fn all(&self) -> MutexGuard<'_, BTreeMap<String, Watched>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .watched
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,9 +144,16 @@ impl Instances {
     }
 
     /// Restarts what restarts itself, and deletes what does not outlive its stop. The
-    /// instance's lock is held.
+    /// instance's lock is held; who held it before may have done so, or deleted it.
     async fn go_on(&self, instance: &Instance, how: Ending) -> Result<()> {
-        let instance = self.find(instance.project(), instance.name()).await?;
+        let found = self.find(instance.project(), instance.name()).await;
+        let instance = match found {
+            Err(error) if error.kind() == Kind::NotFound => return Ok(()),
+            found => found?,
+        };
+        if self.status(&instance) != Status::Stopped {
+            return Ok(());
+        }
         if how == Ending::Stopped {
             return self.delete_if_ephemeral(&instance).await;
         }
@@ -135,10 +175,13 @@ impl Instances {
         let settling = watched.settled.get_or_try_init(|| async {
             let instance = self.instance_of(&watched.running).await?;
             let how = self.runtime.ended(&watched.running).await?;
-            if let Some(instance) = instance {
-                self.give_back(&instance).await?;
-            }
-            Ok(how)
+            let given_back = match instance {
+                Some(instance) => self.give_back(&instance).await,
+                None => Ok(()),
+            };
+            // Only now: a start must not find what is about to be unmounted.
+            self.runtime.forget(&watched.running);
+            given_back.map(|()| how)
         });
         settling.await.copied()
     }
@@ -171,14 +214,13 @@ impl Instances {
             if !instance.is_container() || self.status(&instance) != Status::Stopped {
                 continue;
             }
-            let tree = trees::name(&instance)?;
             if self.is_kept(&instance, &mut kept).await {
                 self.give_back_quietly(&instance).await;
             }
-            let how = ended.get(tree.qualified()).copied();
+            let tree = trees::name(&instance).ok();
+            let how = tree.and_then(|tree| ended.get(tree.qualified()).copied());
             if how == Some(Ending::Stopped) && instance.row.ephemeral {
-                let _held = self.hold(&instance, "delete").await;
-                self.delete_if_ephemeral(&instance).await?;
+                self.delete_quietly(&instance).await;
                 continue;
             }
             if how == Some(Ending::Rebooting) || is_to_run(&instance) {
@@ -214,6 +256,14 @@ impl Instances {
         let released = self.tasks.run_blocking(move || pool.release(&tree)).await;
         if let Err(error) = released {
             tracing::warn!(%error, instance.name = instance.name(), "its files stay mounted");
+        }
+    }
+
+    /// One that cannot be deleted does not keep the others from what follows their ends.
+    async fn delete_quietly(&self, instance: &Instance) {
+        let _held = self.hold(instance, "delete").await;
+        if let Err(error) = self.delete_if_ephemeral(instance).await {
+            tracing::warn!(%error, instance.name = instance.name(), "an ephemeral instance stays");
         }
     }
 

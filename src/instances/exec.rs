@@ -14,7 +14,7 @@ use crate::{
     },
     error::{Error, Result},
     operations::{Doors, Operation, Spec, happened},
-    runtime::{Exec, Running, Streams},
+    runtime::{Attached, Exec, Running, Streams},
 };
 
 /// What commands find programs in.
@@ -92,9 +92,9 @@ impl Instances {
         };
         let this = self.clone();
         Ok(self.operations.task(spec, move |operation| async move {
-            let sockets = Sockets::of(arrivals.all().await?);
+            let sockets = Sockets::of(arrivals).await?;
             check(&command)?;
-            let attached = this.runtime.exec(&running, &command, streams)?;
+            let attached = this.attach(&running, command, streams).await?;
             let code = streams::serve(attached, sockets).await?;
             ended(&operation, Metadata::new(), code)
         }))
@@ -115,9 +115,16 @@ impl Instances {
             told.insert("output".to_owned(), urls.into());
             streams = Streams::Files(out, err);
         }
-        let mut attached = self.runtime.exec(running, &command, streams)?;
+        let mut attached = self.attach(running, command, streams).await?;
         let code = attached.wait().await?;
         ended(operation, told, code)
+    }
+
+    /// Begins a command; where it begins may be slow to look at.
+    async fn attach(&self, running: &Running, command: Exec, streams: Streams) -> Result<Attached> {
+        let (runtime, running) = (self.runtime.clone(), running.clone());
+        let beginning = move || runtime.exec(&running, &command, streams);
+        self.tasks.run_blocking(beginning).await
     }
 
     /// New files for what a command says, and where clients find them.

@@ -52,7 +52,7 @@ mod volumes;
 pub(crate) use change::Change;
 pub(crate) use files::{Opened, Pulled, Push};
 pub(crate) use instance::{Config, Instance};
-pub(crate) use locks::{Held, Locks, Shared};
+pub(crate) use locks::{Held, Locks};
 pub(crate) use networks::{find_network, networks};
 pub(crate) use pools::Pools;
 pub(crate) use profiles::Profiles;
@@ -130,12 +130,6 @@ impl Instances {
     async fn hold(&self, instance: &Instance, action: &'static str) -> Held {
         let (project, name) = (instance.project(), instance.name());
         self.locks.hold(project, name, action).await
-    }
-
-    /// Waits until nobody changes an instance.
-    async fn share(&self, instance: &Instance, action: &'static str) -> Shared {
-        let (project, name) = (instance.project(), instance.name());
-        self.locks.share(project, name, action).await
     }
 
     /// The time, as rows have it.

@@ -1,6 +1,6 @@
 //! What a change of a profile means to the instances that use it.
 
-use super::{Instance, change};
+use super::{Instance, change, check};
 use crate::{
     access::{Population, Scope},
     config::{self, expand},
@@ -76,7 +76,7 @@ pub(super) async fn check_restrictions(
     Ok(())
 }
 
-/// Tells which instances do not take the change; it is made all the same.
+/// Tells which instances do not take the change; it is made all the same. Blocks.
 ///
 /// # Errors
 ///
@@ -91,7 +91,8 @@ pub(super) fn check_each(users: &[Instance], new: &ProfileRow) -> Result<()> {
             }
         }
         let changed = Instance::new(user.row.clone(), profiles);
-        if let Err(error) = change::validate(user, &changed) {
+        let taken = change::validate(user, &changed).and_then(|()| check::sources(&changed));
+        if let Err(error) = taken {
             let (project, name) = (user.project(), user.name());
             refused.push(format!(
                 " - Project: {project}, Instance: {name}: {error}\n"

@@ -166,7 +166,7 @@ impl Profiles {
         profiles::update(&mut transaction, &new).await?;
         Db::commit(transaction).await?;
         self.tell("profile-updated", scope, name, edit.requestor, None);
-        profile_users::check_each(&users, &new)
+        tokio::task::block_in_place(|| profile_users::check_each(&users, &new))
     }
 
     /// Gives a profile another name.

@@ -1,6 +1,8 @@
 //! `POST /1.0/instances/NAME`: another name, and another project.
 
-use super::{APPLY_TEMPLATE, Instance, Instances, Status, change, draft, query, record, trees};
+use super::{
+    APPLY_TEMPLATE, Instance, Instances, Status, change, draft, locks::Second, query, record, trees,
+};
 use crate::{
     access::{Caller, Population, Scope},
     api::{
@@ -100,14 +102,8 @@ impl Instances {
         self.operations.task(spec, move |_| async move {
             let from = (instance.project(), instance.name());
             let there = (to.scope.project.name.as_str(), to.name.as_str());
-            // Two that trade names would wait for each other otherwise.
-            let (first, second) = (from.min(there), from.max(there));
-            let _first = this.locks.hold(first.0, first.1, "rename").await;
-            let _second = if first == second {
-                None
-            } else {
-                Some(this.locks.hold(second.0, second.1, "rename").await)
-            };
+            let locking = this.locks.hold_with(from, (there, Second::Hold), "rename");
+            let _locked = locking.await;
             this.move_held(&instance, &to).await
         })
     }

@@ -5,7 +5,7 @@ use crate::{
     api::objects::{OperationObject, Requestor},
     db::{Db, snapshots::SnapshotRow},
     error::{Error, Kind, Result},
-    operations::Spec,
+    operations::{Operation, Spec},
 };
 
 impl Instances {
@@ -23,14 +23,16 @@ impl Instances {
             ..Self::spec_of(instance)
         };
         let (this, instance) = (self.clone(), instance.clone());
-        self.operations.task(spec, move |_| async move {
+        self.operations.task(spec, move |operation| async move {
             let _held = this.hold(&instance, "restore").await;
-            this.restore_held(&instance, &snapshot, is_stateful).await
+            this.restore_held(&operation, &instance, &snapshot, is_stateful)
+                .await
         })
     }
 
     async fn restore_held(
         &self,
+        operation: &Operation,
         instance: &Instance,
         snapshot: &str,
         is_stateful: bool,
@@ -48,7 +50,7 @@ impl Instances {
         }
         let was_running = self.status(&instance) != Status::Stopped;
         if was_running {
-            self.stop_held(&instance, Stop::Forced).await?;
+            self.stop_held(operation, &instance, Stop::Forced).await?;
         }
         let (pool, tree) = self.tree_at(&instance, snapshot).await?;
         self.tasks.run_blocking(move || pool.restore(&tree)).await?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Instance, Instances, Status};
+use super::{Held, Instance, Instances, Status};
 use crate::{
     api::{
         objects::{OperationObject, Requestor},
@@ -68,22 +68,28 @@ impl Action {
     }
 }
 
+/// How long a clean stop may take when nobody says: whoever waits for the instance is not to wait
+/// for ever.
+const STOPPED_WITHIN: Duration = Duration::from_mins(10);
+
 /// How a container is to be stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     /// Its first process is asked, and given so long.
-    Clean(Option<Duration>),
+    Clean(Duration),
     /// At once.
     Forced,
 }
 
 impl Stop {
     fn of(request: &InstanceStatePut) -> Self {
-        if request.force {
+        let timeout = request.timeout.unwrap_or(-1);
+        // LXD: no time to end in is a forced end.
+        if request.force || timeout == 0 {
             return Self::Forced;
         }
-        // LXD: negative is for ever.
-        Self::Clean(u64::try_from(request.timeout).ok().map(Duration::from_secs))
+        let patience = u64::try_from(timeout).ok().map(Duration::from_secs);
+        Self::Clean(patience.unwrap_or(STOPPED_WITHIN))
     }
 }
 
@@ -102,22 +108,70 @@ impl Instances {
         let action = Action::named(&request.action)?;
         let spec = Self::state_spec(instance, action, requestor);
         let (this, instance) = (self.clone(), instance.clone());
-        Ok(self.operations.task(spec, move |_: Operation| async move {
-            this.act_alone(&instance, action, &request).await
+        Ok(self.operations.task(spec, move |operation| async move {
+            this.act_alone(&operation, &instance, action, &request)
+                .await
         }))
     }
 
     /// Does what is asked for once nobody else works with the instance.
     pub(super) async fn act_alone(
         &self,
+        operation: &Operation,
         instance: &Instance,
         action: Action,
         request: &InstanceStatePut,
     ) -> Result<()> {
-        let _held = self.hold(instance, action.name()).await;
+        let (_held, is_hurried) = self.hold_to_act(instance, action, request).await?;
         // As it is now, and not as it was before others were done with it.
-        let instance = self.find(instance.project(), instance.name()).await?;
-        self.act(&instance, action, request).await
+        let found = self.find(instance.project(), instance.name()).await;
+        let has_stopped = |found: &Instance| self.status(found) == Status::Stopped;
+        let action = match (&found, action) {
+            (Ok(found), Action::Restart) if is_hurried && has_stopped(found) => Action::Start,
+            (Ok(found), Action::Stop) if is_hurried && has_stopped(found) => return Ok(()),
+            // It did not outlive its stop.
+            (Err(error), Action::Stop) if is_hurried && error.kind() == Kind::NotFound => {
+                return Ok(());
+            }
+            _ => action,
+        };
+        self.act(operation, &found?, action, request).await
+    }
+
+    /// Waits until nobody else works with the instance. Also returns whether this has hurried
+    /// another operation.
+    async fn hold_to_act(
+        &self,
+        instance: &Instance,
+        action: Action,
+        request: &InstanceStatePut,
+    ) -> Result<(Held, bool)> {
+        let mut is_hurried = false;
+        let holding = self.hold(instance, action.name());
+        tokio::pin!(holding);
+        loop {
+            // Before the look, so that no end is missed that is expected after it.
+            let another = self.endings.another();
+            is_hurried |= self.hurry(instance, action, Stop::of(request)).await?;
+            tokio::select! {
+                held = &mut holding => return Ok((held, is_hurried)),
+                () = another => {}
+            }
+        }
+    }
+
+    /// Ends at once what another operation waits for to end, so that a forced stop does not wait
+    /// behind a clean one. Returns whether there was such an operation.
+    async fn hurry(&self, instance: &Instance, action: Action, how: Stop) -> Result<bool> {
+        let is_end = matches!(action, Action::Stop | Action::Restart);
+        let Some(running) = self.find_running(instance).filter(|_| is_end) else {
+            return Ok(false);
+        };
+        if how != Stop::Forced || !self.endings.is_expected(&running) {
+            return Ok(false);
+        }
+        self.runtime.kill(&running).await?;
+        Ok(true)
     }
 
     fn state_spec(instance: &Instance, action: Action, requestor: Requestor) -> Spec {
@@ -135,6 +189,7 @@ impl Instances {
 
     async fn act(
         &self,
+        operation: &Operation,
         instance: &Instance,
         action: Action,
         request: &InstanceStatePut,
@@ -156,7 +211,7 @@ impl Instances {
                 ))
             }
             Action::Stop => {
-                self.stop_held(instance, stop).await?;
+                self.stop_held(operation, instance, stop).await?;
                 let told = match stop {
                     Stop::Clean(_) => "instance-shutdown",
                     Stop::Forced => "instance-stopped",
@@ -165,7 +220,7 @@ impl Instances {
                 self.delete_if_ephemeral(instance).await
             }
             Action::Restart => {
-                self.stop_held(instance, stop).await?;
+                self.stop_held(operation, instance, stop).await?;
                 self.start_held(instance).await?;
                 self.tell_instance("instance-restarted", instance, &[]);
                 Ok(())
@@ -193,22 +248,43 @@ impl Instances {
     }
 
     /// Stops an instance whose lock is held; when this returns, its tree is not in use any more.
-    pub(super) async fn stop_held(&self, instance: &Instance, how: Stop) -> Result<()> {
+    /// A client may end the wait for a clean stop.
+    pub(super) async fn stop_held(
+        &self,
+        operation: &Operation,
+        instance: &Instance,
+        how: Stop,
+    ) -> Result<()> {
         let running = self.running(instance)?;
         self.endings.expect(&running);
-        if running.is_frozen() {
-            self.runtime.unfreeze(&running).await?;
-            self.tell_instance("instance-resumed", instance, &[]);
-        }
-        let stopped = match how {
-            Stop::Clean(patience) => self.runtime.stop(&running, patience).await,
-            Stop::Forced => self.runtime.kill(&running).await,
-        };
-        if let Err(error) = stopped {
-            self.endings.expect_no_more(&running);
+        let stopped = self.end(operation, instance, &running, how).await;
+        // What failed may have failed because it has ended by itself.
+        if let Err(error) = stopped
+            && self.endings.expect_no_more(&running)
+        {
             return Err(error);
         }
         self.settle_end(&running).await
+    }
+
+    async fn end(
+        &self,
+        operation: &Operation,
+        instance: &Instance,
+        running: &Running,
+        how: Stop,
+    ) -> Result<()> {
+        if running.is_frozen() {
+            self.runtime.unfreeze(running).await?;
+            self.tell_instance("instance-resumed", instance, &[]);
+        }
+        match how {
+            Stop::Clean(patience) => {
+                let stopping = self.runtime.stop(running, patience);
+                operation.cancellable(stopping).await
+            }
+            Stop::Forced => self.runtime.kill(running).await,
+        }
     }
 
     async fn freeze_held(&self, instance: &Instance) -> Result<()> {

@@ -1,6 +1,6 @@
 //! A running instance stands still while its files are copied.
 
-use super::{Instance, Instances, Status};
+use super::{Instance, Instances};
 use crate::error::Result;
 
 impl Instances {
@@ -10,19 +10,10 @@ impl Instances {
         instance: &Instance,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let running = match self.status(instance) {
-            Status::Running => self.find_running(instance),
-            Status::Stopped | Status::Frozen => None,
+        let _still = match self.find_running(instance) {
+            Some(running) => self.runtime.hold_still(&running).await?,
+            None => None,
         };
-        let Some(running) = running else {
-            return work.await;
-        };
-        self.runtime.freeze(&running).await?;
-        let done = work.await;
-        if let Err(error) = self.runtime.unfreeze(&running).await {
-            let name = instance.name();
-            tracing::error!(%error, instance.name = name, "the container stays frozen");
-        }
-        done
+        work.await
     }
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::Result,
-    operations::{Frame, Socket},
+    operations::{Arrival, Arrivals, Frame, Socket},
     runtime::{Attached, Control, Terminal},
 };
 
@@ -27,23 +27,30 @@ const PIECE_BYTES: usize = 32 * 1024;
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// The sockets of one command.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sockets {
     input: Option<Socket>,
     output: Option<Socket>,
     errors: Option<Socket>,
-    control: Option<Socket>,
+    /// Not every client connects it.
+    control: Option<Arrival>,
 }
 
 impl Sockets {
-    /// By LXD's names.
-    pub(super) fn of(mut sockets: BTreeMap<&'static str, Socket>) -> Self {
-        Self {
+    /// Waits for the clients that there have to be. They come by LXD's names.
+    ///
+    /// # Errors
+    ///
+    /// LXD's text when they take too long.
+    pub(super) async fn of(mut arrivals: Arrivals) -> Result<Self> {
+        let control = arrivals.take("control");
+        let mut sockets = arrivals.all().await?;
+        Ok(Self {
             input: sockets.remove("0"),
             output: sockets.remove("1"),
             errors: sockets.remove("2"),
-            control: sockets.remove("control"),
-        }
+            control,
+        })
     }
 }
 
@@ -60,27 +67,39 @@ struct Command {
 
 /// Serves a command until it ends. Returns its exit code.
 pub(super) async fn serve(mut attached: Attached, sockets: Sockets) -> Result<i32> {
-    let ended = CancellationToken::new();
+    let (ended, left) = (CancellationToken::new(), CancellationToken::new());
     let terminal = attached.terminal.take();
     let pipes = (
         attached.stdin.take(),
         attached.stdout.take(),
         attached.stderr.take(),
     );
-    let running = run(&mut attached, sockets.control, terminal.clone(), &ended);
+    let orders = Orders {
+        control: sockets.control,
+        left: left.clone(),
+        terminal: terminal.clone(),
+    };
+    let running = run(&mut attached, orders, &ended);
     if let Some(terminal) = terminal {
         let (from, to) = halves(sockets.input);
         let input = async {
             ended.run_until_cancelled(terminal.set_up()).await;
             feed(Some(terminal.clone()), from, &ended).await;
+            left.cancel();
         };
         let output = drain(Some(terminal.clone()), to, &ended);
         return tokio::join!(running, input, output).0;
     }
     let (from, _to) = halves(sockets.input);
-    let ((_out, output), (_err, errors)) = (halves(sockets.output), halves(sockets.errors));
+    let ((listening, output), (_err, errors)) = (halves(sockets.output), halves(sockets.errors));
     let input = feed(pipes.0, from, &ended);
-    let output = drain(pipes.1, output, &ended);
+    let output = async {
+        // A client that has heard everything may go.
+        tokio::select! {
+            () = drain(pipes.1, output, &ended) => {}
+            () = gone(listening) => left.cancel(),
+        }
+    };
     let errors = drain(pipes.2, errors, &ended);
     tokio::join!(running, input, output, errors).0
 }
@@ -93,16 +112,27 @@ fn halves(socket: Option<Socket>) -> Halves {
     })
 }
 
+/// Waits until a client that only listens has gone.
+async fn gone(client: Option<mpsc::Receiver<Frame>>) {
+    let Some(mut client) = client else {
+        return std::future::pending().await;
+    };
+    while client.recv().await.is_some() {}
+}
+
+/// Where a client says what is to be done with a command.
+struct Orders {
+    control: Option<Arrival>,
+    /// The client has gone, as far as can be seen without the control socket.
+    left: CancellationToken,
+    terminal: Option<Terminal>,
+}
+
 /// Waits for the command's end, and does what the client says meanwhile. Without the client there
 /// is nobody whom the command could serve: it is ended.
-async fn run(
-    attached: &mut Attached,
-    control: Option<Socket>,
-    terminal: Option<Terminal>,
-    ended: &CancellationToken,
-) -> Result<i32> {
+async fn run(attached: &mut Attached, orders: Orders, ended: &CancellationToken) -> Result<i32> {
     let handle = attached.control();
-    let obeyed = obey(control, &handle, terminal);
+    let obeyed = orders.obey(&handle);
     tokio::pin!(obeyed);
     let code = tokio::select! {
         code = attached.wait() => code,
@@ -115,25 +145,33 @@ async fn run(
     code
 }
 
-/// Does what comes over the control socket, until it closes.
-async fn obey(control: Option<Socket>, handle: &Control, terminal: Option<Terminal>) {
-    let Some(mut control) = control else {
-        return std::future::pending().await;
-    };
-    while let Some(frame) = control.incoming.recv().await {
-        let parsed = match &frame {
-            Frame::Text(text) => serde_json::from_str::<Command>(text),
-            Frame::Binary(bytes) => serde_json::from_slice(bytes),
+impl Orders {
+    /// Does what comes over the control socket, until it closes; without one, waits until the
+    /// client has gone.
+    async fn obey(self, handle: &Control) {
+        let Some(control) = self.control else {
+            return self.left.cancelled().await;
         };
-        let done = match parsed {
-            Ok(command) => command.apply(handle, terminal.as_ref()),
-            Err(error) => {
-                tracing::debug!(%error, "not a command for a process");
-                continue;
+        let mut control = tokio::select! {
+            biased;
+            control = control.socket() => control,
+            () = self.left.cancelled() => return,
+        };
+        while let Some(frame) = control.incoming.recv().await {
+            let parsed = match &frame {
+                Frame::Text(text) => serde_json::from_str::<Command>(text),
+                Frame::Binary(bytes) => serde_json::from_slice(bytes),
+            };
+            let done = match parsed {
+                Ok(command) => command.apply(handle, self.terminal.as_ref()),
+                Err(error) => {
+                    tracing::debug!(%error, "not a command for a process");
+                    continue;
+                }
+            };
+            if let Err(error) = done {
+                tracing::debug!(%error, "a command for a process failed");
             }
-        };
-        if let Err(error) = done {
-            tracing::debug!(%error, "a command for a process failed");
         }
     }
 }

@@ -13,7 +13,7 @@ pub(crate) use events::{EventKind, Events, Message, happened};
 pub(crate) use operation::{Class, Operation};
 pub(crate) use secret::{new_secret, same_secret};
 pub(crate) use status::Status;
-pub(crate) use websocket::{Doors, Frame, Socket};
+pub(crate) use websocket::{Arrival, Arrivals, Doors, Frame, Socket};
 
 use std::{
     collections::BTreeMap,

@@ -82,7 +82,11 @@ struct Door {
 
 /// The clients that have come in, and those that are still to come.
 #[derive(Debug)]
-pub(crate) struct Arrivals(Vec<(&'static str, oneshot::Receiver<Socket>)>);
+pub(crate) struct Arrivals(Vec<(&'static str, Arrival)>);
+
+/// One client that may still come.
+#[derive(Debug)]
+pub(crate) struct Arrival(oneshot::Receiver<Socket>);
 
 impl Doors {
     /// One for each of these names.
@@ -96,7 +100,7 @@ impl Doors {
                 waiting: Mutex::new(Some(sender)),
             };
             doors.insert(*name, door);
-            arrivals.push((*name, receiver));
+            arrivals.push((*name, Arrival(receiver)));
         }
         Ok((Self(Arc::new(doors)), Arrivals(arrivals)))
     }
@@ -135,6 +139,12 @@ impl Doors {
 }
 
 impl Arrivals {
+    /// Takes out a client that is not waited for.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Arrival> {
+        let position = self.0.iter().position(|(other, _)| *other == name)?;
+        Some(self.0.remove(position).1)
+    }
+
     /// Waits until every client is there.
     ///
     /// # Errors
@@ -148,7 +158,7 @@ impl Arrivals {
         let deadline = tokio::time::Instant::now() + patience;
         let mut sockets = BTreeMap::new();
         for (name, arrival) in self.0 {
-            match timeout_at(deadline, arrival).await {
+            match timeout_at(deadline, arrival.0).await {
                 Ok(Ok(socket)) => drop(sockets.insert(name, socket)),
                 Ok(Err(_)) | Err(_) => {
                     return Err(Error::failed("Timed out waiting for websockets to connect"));
@@ -156,6 +166,16 @@ impl Arrivals {
             }
         }
         Ok(sockets)
+    }
+}
+
+impl Arrival {
+    /// Waits for the client, for ever if it does not come.
+    pub(crate) async fn socket(self) -> Socket {
+        match self.0.await {
+            Ok(socket) => socket,
+            Err(_) => std::future::pending().await,
+        }
     }
 }
 
@@ -179,6 +199,19 @@ mod tests {
         theirs.outgoing.send(Frame::end()).await.unwrap();
         let socket = ours.get_mut("0").unwrap();
         assert_eq!(socket.incoming.recv().await, Some(Frame::end()));
+    }
+
+    #[tokio::test]
+    async fn who_is_not_waited_for_may_come_later() {
+        let (doors, mut arrivals) = Doors::new(&["0", "control"]).unwrap();
+        let control = arrivals.take("control").unwrap();
+        assert!(arrivals.take("control").is_none());
+        let _one = doors.enter(&secret(&doors, "0")).unwrap();
+        assert_eq!(arrivals.all().await.unwrap().len(), 1);
+        let theirs = doors.enter(&secret(&doors, "control")).unwrap();
+        theirs.outgoing.send(Frame::end()).await.unwrap();
+        let mut ours = control.socket().await;
+        assert_eq!(ours.incoming.recv().await, Some(Frame::end()));
     }
 
     #[tokio::test]

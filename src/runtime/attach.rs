@@ -193,7 +193,7 @@ impl Attached {
         let program = self.child.id().and_then(|pid| i32::try_from(pid).ok());
         Control {
             program,
-            handle: program.and_then(processes::open).map(Arc::new),
+            handle: program.and_then(open).map(Arc::new),
         }
     }
 }
@@ -230,14 +230,12 @@ impl Control {
 
     /// A handle of the command: the child of liblxc's program that is in another namespace.
     fn command(&self) -> Option<OwnedFd> {
-        let here = std::fs::read_link("/proc/self/ns/pid").ok()?;
-        let is_inside = |pid: &i32| {
-            let namespace = std::fs::read_link(format!("/proc/{pid}/ns/pid"));
-            namespace.is_ok_and(|namespace| namespace != here)
-        };
-        let children = processes::children(self.program?);
-        processes::open(children.into_iter().find(is_inside)?)
+        open(processes::child_inside(self.program?)?)
     }
+}
+
+fn open(pid: i32) -> Option<OwnedFd> {
+    processes::open(pid).ok().flatten()
 }
 
 fn send(process: &OwnedFd, signal: Signal) -> Result<()> {

@@ -9,7 +9,7 @@ use super::{
     Limits,
     limits::{Layout, MOUNTED_AT},
 };
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 
 /// Where a container's control groups are: one directory for each controller of the first
 /// version, and one for all of the second.
@@ -74,6 +74,40 @@ impl Group {
         let state = self.read("freezer", "freezer.state", "cgroup.events");
         let state = state.unwrap_or_default();
         state.trim() == "FROZEN" || state.lines().any(|line| line == "frozen 1")
+    }
+
+    /// Whether somebody has asked for it to be frozen, and not to go on since.
+    pub(super) fn is_to_freeze(&self) -> bool {
+        let asked = self.read("freezer", "freezer.self_freezing", "cgroup.freeze");
+        asked.is_some_and(|text| text.trim() == "1")
+    }
+
+    /// Asks for it to be frozen, which takes a while.
+    pub(super) fn freeze(&self) -> Result<()> {
+        self.write(
+            "freezer",
+            ("freezer.state", "FROZEN"),
+            ("cgroup.freeze", "1"),
+        )
+    }
+
+    /// Lets it go on.
+    pub(super) fn thaw(&self) -> Result<()> {
+        self.write(
+            "freezer",
+            ("freezer.state", "THAWED"),
+            ("cgroup.freeze", "0"),
+        )
+    }
+
+    /// Writes a value to a file: `legacy` of the controller's own directory, else `unified`.
+    fn write(&self, controller: &str, legacy: (&str, &str), unified: (&str, &str)) -> Result<()> {
+        let (directory, (file, value)) = match self.legacy(controller) {
+            Some(directory) => (Some(directory), legacy),
+            None => (self.unified.as_deref(), unified),
+        };
+        let directory = directory.ok_or_else(|| Error::failed("It has no control group"))?;
+        fs::write(directory.join(file), value).context(format_args!("Failed to set {file}"))
     }
 
     /// Puts other limits on the running container.

@@ -97,6 +97,9 @@ impl Runtime {
 
     /// Keeps the logs of an instance that has another name now.
     pub(crate) fn rename_logs(&self, from: &str, to: &str) -> Result<()> {
+        if from == to {
+            return Ok(());
+        }
         self.remove_logs(to)?;
         let (from, to) = (self.log_directory(from), self.log_directory(to));
         optional(set_aside(&from, &to)).map(drop)

@@ -10,6 +10,7 @@
 //!
 //! Start at [`Runtime::start`].
 
+mod adopt;
 mod attach;
 mod cgroup;
 mod config;
@@ -25,6 +26,7 @@ mod running;
 mod seccomp;
 mod spec;
 mod start;
+mod still;
 mod stop;
 mod usage;
 
@@ -47,6 +49,8 @@ use std::{
 
 use tokio::io::unix::AsyncFd;
 
+use still::Standing;
+
 use crate::tasks::Tasks;
 
 /// The containers of one daemon. Cheap to clone; all clones know the same ones.
@@ -62,6 +66,8 @@ struct Inner {
     tasks: Tasks,
     /// Guards the set only.
     running: Mutex<BTreeMap<String, Running>>,
+    /// Guards that the first freezes a container and the last lets it go on.
+    still: Mutex<BTreeMap<String, Standing>>,
 }
 
 impl Runtime {
@@ -73,6 +79,7 @@ impl Runtime {
             logs,
             tasks,
             running: Mutex::default(),
+            still: Mutex::default(),
         }))
     }
 

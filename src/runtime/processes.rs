@@ -2,11 +2,15 @@
 
 use std::{
     fs,
+    io::{self, ErrorKind},
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::Path,
 };
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::{
+    io::Errno,
+    process::{Pid, PidfdFlags, pidfd_open},
+};
 
 use crate::error::{Context, Result};
 
@@ -36,15 +40,35 @@ pub(super) enum Role {
 /// Every process of containers in this directory.
 pub(super) fn list(lxcpath: &Path) -> Result<Vec<Process>> {
     let entries = fs::read_dir("/proc").context("Failed to list processes")?;
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    Ok(pids.filter_map(|pid| look_at(pid, lxcpath)).collect())
+    let mut found = Vec::new();
+    for entry in entries {
+        let name = entry.context("Failed to list processes")?.file_name();
+        if let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) {
+            found.extend(look_at(pid, lxcpath)?);
+        }
+    }
+    Ok(found)
 }
 
 /// What this process is, if it has to do with a container in this directory.
-fn look_at(pid: i32, lxcpath: &Path) -> Option<Process> {
-    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let (name, role) = recognise(&line, lxcpath.as_os_str().as_bytes())?;
-    Some(Process { name, pid, role })
+fn look_at(pid: i32, lxcpath: &Path) -> Result<Option<Process>> {
+    let line = match fs::read(format!("/proc/{pid}/cmdline")) {
+        Ok(line) => line,
+        Err(error) if is_none_of_ours(&error) => return Ok(None),
+        Err(error) => return Err(error).context("Failed to look at a process"),
+    };
+    let recognised = recognise(&line, lxcpath.as_os_str().as_bytes());
+    Ok(recognised.map(|(name, role)| Process { name, pid, role }))
+}
+
+/// A process that has ended meanwhile, or that we may not look at.
+fn is_none_of_ours(error: &io::Error) -> bool {
+    let has_ended = error.raw_os_error() == Some(Errno::SRCH.raw_os_error());
+    has_ended
+        || matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::PermissionDenied
+        )
 }
 
 fn recognise(line: &[u8], lxcpath: &[u8]) -> Option<(String, Role)> {
@@ -67,21 +91,42 @@ fn recognise(line: &[u8], lxcpath: &[u8]) -> Option<(String, Role)> {
 
 /// A handle of a process that stays its own when the number is given to another; none when it
 /// has ended.
-pub(super) fn open(pid: i32) -> Option<OwnedFd> {
-    pidfd_open(Pid::from_raw(pid)?, PidfdFlags::NONBLOCK).ok()
+pub(super) fn open(pid: i32) -> Result<Option<OwnedFd>> {
+    let Some(pid) = Pid::from_raw(pid) else {
+        return Ok(None);
+    };
+    match pidfd_open(pid, PidfdFlags::NONBLOCK) {
+        Ok(handle) => Ok(Some(handle)),
+        // The number of nothing, or of another process's thread.
+        Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => Ok(None),
+        Err(error) => Err(io::Error::from(error)).context("Failed to watch a process"),
+    }
 }
 
 /// A handle of this container's monitor, if that process is it.
-pub(super) fn open_monitor(pid: i32, lxcpath: &Path, name: &str) -> Option<OwnedFd> {
-    let handle = open(pid)?;
+pub(super) fn open_monitor(pid: i32, lxcpath: &Path, name: &str) -> Result<Option<OwnedFd>> {
+    let Some(handle) = open(pid)? else {
+        return Ok(None);
+    };
     // Looked at through the number after it was opened: if it is the monitor now, the handle is
     // the monitor's.
-    let process = look_at(pid, lxcpath)?;
-    (process.name == name && process.role == Role::Monitor).then_some(handle)
+    let is_it = |process: Process| process.name == name && process.role == Role::Monitor;
+    let is_monitor = look_at(pid, lxcpath)?.is_some_and(is_it);
+    Ok(is_monitor.then_some(handle))
+}
+
+/// The child of a process that is in another namespace of processes.
+pub(super) fn child_inside(pid: i32) -> Option<i32> {
+    let here = fs::read_link("/proc/self/ns/pid").ok()?;
+    let is_inside = |pid: &i32| {
+        let namespace = fs::read_link(format!("/proc/{pid}/ns/pid"));
+        namespace.is_ok_and(|namespace| namespace != here)
+    };
+    children(pid).into_iter().find(is_inside)
 }
 
 /// The children of a process.
-pub(super) fn children(pid: i32) -> Vec<i32> {
+fn children(pid: i32) -> Vec<i32> {
     let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     let listed = listed.unwrap_or_default();
     listed

@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Signal, pidfd_send_signal},
+};
 use tokio::io::unix::AsyncFd;
 
 use super::{cgroup::Group, readiness};
@@ -28,8 +31,8 @@ pub(crate) struct Running(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     name: String,
-    init: i32,
-    init_handle: OwnedFd,
+    /// None when it was not to be found.
+    init: Option<(i32, OwnedFd)>,
     monitor: AsyncFd<OwnedFd>,
     group: Group,
     place: PathBuf,
@@ -39,16 +42,17 @@ impl Running {
     /// A container whose first process and monitor are these.
     pub(super) fn new(
         name: String,
-        init: (i32, OwnedFd),
+        init: Option<(i32, OwnedFd)>,
         monitor: OwnedFd,
         place: PathBuf,
     ) -> Result<Self> {
         let monitor = readiness(monitor).context("Failed to watch the container")?;
         Ok(Self(Arc::new(Inner {
             name,
-            group: Group::of(init.0),
-            init: init.0,
-            init_handle: init.1,
+            group: init
+                .as_ref()
+                .map_or_else(Group::default, |(pid, _)| Group::of(*pid)),
+            init,
             monitor,
             place,
         })))
@@ -59,9 +63,9 @@ impl Running {
         &self.0.name
     }
 
-    /// The host's number of its first process.
+    /// The host's number of its first process; 0 when that was not to be found.
     pub(crate) fn pid(&self) -> i32 {
-        self.0.init
+        self.0.init.as_ref().map_or(0, |(pid, _)| *pid)
     }
 
     /// Whether it is frozen.
@@ -77,6 +81,18 @@ impl Running {
     pub(crate) async fn wait(&self) -> Result<()> {
         let ended = self.0.monitor.readable().await;
         ended.map(drop).context("Failed to watch the container")
+    }
+
+    /// Whether it has ended, or its first process has and the rest is about to. Whoever waits for
+    /// the end sees it no earlier.
+    pub(crate) fn is_ending(&self) -> bool {
+        let init = self.0.init.as_ref().map(|(_, handle)| handle);
+        let handles = init.into_iter().chain([self.0.monitor.get_ref()]);
+        let mut ended: Vec<_> = handles
+            .map(|handle| PollFd::new(handle, PollFlags::IN))
+            .collect();
+        let ready = poll(&mut ended, Some(&Timespec::default()));
+        ready.is_ok_and(|count| count > 0)
     }
 
     /// Whether this is that very run of the container.
@@ -95,7 +111,10 @@ impl Running {
 
     /// Ends its first process, and everything in it.
     pub(super) fn kill(&self) -> Result<()> {
-        match pidfd_send_signal(&self.0.init_handle, Signal::KILL) {
+        let Some((_, init)) = &self.0.init else {
+            return Err(Error::failed("Its first process is not to be found"));
+        };
+        match pidfd_send_signal(init, Signal::KILL) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
             Err(error) => Err(Error::from(std::io::Error::from(error))),
         }

@@ -1,4 +1,4 @@
-//! Starting containers, and finding those that run.
+//! Starting containers.
 
 use std::{
     fs::{self, DirBuilder, OpenOptions, Permissions},
@@ -14,26 +14,20 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
-    Ending, Running, Runtime, Spec,
+    Running, Runtime, Spec,
     config::{self, AppArmor, Host, INCLUDES, Places},
     failure,
     limits::Layout,
-    processes::{self, Role},
     program::{self, Said},
-    readiness,
-    running::ending,
-    seccomp,
+    readiness, seccomp,
 };
 use crate::error::{Context, Error, Result};
 
 /// How long a container may take to come up to where its first process runs.
-const START_WITHIN: Duration = Duration::from_mins(1);
+pub(super) const START_WITHIN: Duration = Duration::from_mins(1);
 
 /// How long liblxc may take to tell something.
 const TELL_WITHIN: Duration = Duration::from_secs(10);
-
-/// How often a start that another daemon began is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The file that the hook leaves beside the configuration of a container that restarts itself.
 pub(super) const REBOOT_MARK: &str = "config.reboot";
@@ -45,7 +39,7 @@ const CONFIG: &str = "config";
 const POLICY: &str = "seccomp";
 
 /// Where the monitor's number is.
-const MONITOR: &str = "monitor.pid";
+pub(super) const MONITOR: &str = "monitor.pid";
 
 /// What runs when a container has ended. liblxc would restart one that reboots with the
 /// configuration it had; failing, the hook keeps it from that: the daemon starts it anew, with
@@ -54,15 +48,6 @@ const HOOK: &str = "#!/bin/sh\n\
     [ \"$LXC_TARGET\" = reboot ] || exit 0\n\
     : > \"$LXC_CONFIG_FILE.reboot\"\n\
     exit 1\n";
-
-/// What a daemon finds when it starts.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    /// What runs.
-    pub(crate) running: Vec<Running>,
-    /// What an earlier daemon started and has ended since, and how.
-    pub(crate) ended: Vec<(String, Ending)>,
-}
 
 impl Runtime {
     /// Starts a container and waits until its first process runs.
@@ -74,6 +59,11 @@ impl Runtime {
         let name = spec.name.clone();
         if self.find(&name).is_some() {
             return Err(Error::bad_request("The instance is already running"));
+        }
+        if self.place(&name).exists() && self.monitor(&name).await?.is_some() {
+            return Err(Error::failed(
+                "An earlier run of the container has not ended",
+            ));
         }
         let this = self.clone();
         let prepare = move || {
@@ -96,63 +86,6 @@ impl Runtime {
         }
     }
 
-    /// Finds the containers that an earlier daemon has started. To be called once, at start,
-    /// before anything else.
-    pub(crate) async fn find_running(&self) -> Result<Found> {
-        let mut found = Found::default();
-        let this = self.clone();
-        self.0.tasks.run_blocking(move || this.hide_all()).await?;
-        for name in self.known().await? {
-            self.wait_for_start(&name).await?;
-            if let Some(running) = self.adopt(&name).await {
-                self.set().insert(name, running.clone());
-                found.running.push(running);
-            } else {
-                found.ended.push((name.clone(), ending(&self.place(&name))));
-                self.clear_away(&name).await;
-            }
-        }
-        Ok(found)
-    }
-
-    /// The names of containers that have a configuration.
-    async fn known(&self) -> Result<Vec<String>> {
-        let directory = self.lxcpath().to_owned();
-        let list = move || {
-            let entries = match fs::read_dir(&directory) {
-                Ok(entries) => entries,
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-                Err(error) => return Err(error.into()),
-            };
-            let directories = entries.filter_map(|entry| {
-                let entry = entry.ok()?;
-                entry.file_type().ok()?.is_dir().then(|| entry.file_name())
-            });
-            Ok(directories
-                .filter_map(|name| name.into_string().ok())
-                .collect())
-        };
-        self.0.tasks.run_blocking(list).await
-    }
-
-    /// Waits while a program that an earlier daemon has run still starts this container.
-    async fn wait_for_start(&self, name: &str) -> Result<()> {
-        let lxcpath = self.lxcpath().to_owned();
-        let deadline = tokio::time::Instant::now() + START_WITHIN;
-        loop {
-            let lxcpath = lxcpath.clone();
-            let listed = self.0.tasks.run_blocking(move || processes::list(&lxcpath));
-            let listed = listed.await?;
-            let is_starting = |process: &processes::Process| {
-                process.name == name && process.role == Role::Starting
-            };
-            if !listed.iter().any(is_starting) || tokio::time::Instant::now() > deadline {
-                return Ok(());
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    }
-
     /// Runs liblxc's program and takes over what it has started.
     async fn launch(&self, name: &str) -> Result<Running> {
         let mut command = program::for_container("lxc-start", self.lxcpath(), name);
@@ -161,38 +94,8 @@ impl Runtime {
         if !said.is_success() {
             return Err(self.failed(name, &said));
         }
-        let running = self.adopt(name).await;
+        let running = self.adopt(name).await?;
         running.ok_or_else(|| Error::failed("The container ended at once"))
-    }
-
-    /// The container as it runs, if it does.
-    async fn adopt(&self, name: &str) -> Option<Running> {
-        let place = self.place(name);
-        let monitor = self.monitor(name, &place).await?;
-        let mut command = program::for_container("lxc-info", self.lxcpath(), name);
-        command.arg("-pH");
-        let said = program::run(&mut command, TELL_WITHIN).await.ok()?;
-        let init: i32 = said.out.trim().parse().ok()?;
-        let handle = processes::open(init)?;
-        Running::new(name.to_owned(), (init, handle), monitor, place).ok()
-    }
-
-    /// A handle of the container's monitor, if it has one.
-    async fn monitor(&self, name: &str, place: &Path) -> Option<OwnedFd> {
-        let (lxcpath, name) = (self.lxcpath().to_owned(), name.to_owned());
-        let written = fs::read_to_string(place.join(MONITOR)).unwrap_or_default();
-        let look = move || {
-            let open = |pid| processes::open_monitor(pid, &lxcpath, &name);
-            if let Some(handle) = written.trim().parse().ok().and_then(open) {
-                return Ok(Some(handle));
-            }
-            // The number was not written yet when the daemon that waited for it ended.
-            let listed = processes::list(&lxcpath)?.into_iter();
-            let mut monitors = listed.filter(|process| process.role == Role::Monitor);
-            let found = monitors.find(|process| process.name == name);
-            Ok(found.and_then(|process| open(process.pid)))
-        };
-        self.0.tasks.run_blocking(look).await.ok().flatten()
     }
 
     fn failed(&self, name: &str, said: &Said) -> Error {
@@ -204,17 +107,30 @@ impl Runtime {
         Error::failed(format!("Failed to start the container: {reason}"))
     }
 
-    /// Ends what may be left of a container, and removes what belongs to its run.
+    /// Ends what may be left of a container, and removes what belongs to its run; not while
+    /// something of it may still run.
     pub(super) async fn clear_away(&self, name: &str) {
-        let place = self.place(name);
-        if let Some(monitor) = self.monitor(name, &place).await {
-            let mut command = program::for_container("lxc-stop", self.lxcpath(), name);
-            command.arg("-k");
-            if let Err(error) = program::run(&mut command, TELL_WITHIN).await {
-                tracing::warn!(%error, container = name, "what is left of it was not stopped");
-            }
-            gone(monitor, name).await;
+        match self.end_rest(name).await {
+            Ok(()) => self.remove_place(name).await,
+            Err(error) => tracing::error!(%error, container = name, "what is left of it stays"),
         }
+    }
+
+    async fn end_rest(&self, name: &str) -> Result<()> {
+        let Some((_, monitor)) = self.monitor(name).await? else {
+            return Ok(());
+        };
+        let mut command = program::for_container("lxc-stop", self.lxcpath(), name);
+        command.arg("-k");
+        if let Err(error) = program::run(&mut command, TELL_WITHIN).await {
+            tracing::warn!(%error, container = name, "what is left of it was not stopped");
+        }
+        gone(monitor).await
+    }
+
+    /// Removes what belonged to a run of a container that has ended.
+    pub(super) async fn remove_place(&self, name: &str) {
+        let place = self.place(name);
         let removed = self
             .0
             .tasks
@@ -254,12 +170,11 @@ impl Runtime {
 }
 
 /// Waits until a monitor that was told to end has ended.
-async fn gone(monitor: OwnedFd, name: &str) {
-    let Ok(monitor) = readiness(monitor) else {
-        return;
-    };
-    if timeout(TELL_WITHIN, monitor.readable()).await.is_err() {
-        tracing::warn!(container = name, "what is left of it does not end");
+async fn gone(monitor: OwnedFd) -> Result<()> {
+    let monitor = readiness(monitor)?;
+    match timeout(TELL_WITHIN, monitor.readable()).await {
+        Ok(ended) => ended.map(drop).map_err(Error::from),
+        Err(_late) => Err(Error::failed("The monitor does not end")),
     }
 }
 

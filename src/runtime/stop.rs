@@ -20,12 +20,9 @@ impl Runtime {
     /// # Errors
     ///
     /// When it has not ended within `patience`.
-    pub(crate) async fn stop(&self, running: &Running, patience: Option<Duration>) -> Result<()> {
+    pub(crate) async fn stop(&self, running: &Running, patience: Duration) -> Result<()> {
         self.tell(running, "lxc-stop", &["--nowait", "--nokill"])
             .await?;
-        let Some(patience) = patience else {
-            return running.wait().await;
-        };
         let waited = timeout(patience, running.wait()).await;
         waited.unwrap_or_else(|_| {
             Err(Error::failed(
@@ -67,18 +64,22 @@ impl Runtime {
     }
 
     /// Waits for the end of a container, removes what belonged to this run of it, and tells how
-    /// it ended. Whoever starts a container, or finds it, waits here once.
+    /// it ended. Whoever starts a container, or finds it, waits here once, and forgets it when
+    /// nothing of it is in use any more.
     pub(crate) async fn ended(&self, running: &Running) -> Result<Ending> {
         running.wait().await?;
         let how = ending(running.place());
-        let is_this = |found: &Running| found.is(running);
-        // Gone from the set only when nothing of it is left, so that none is started twice.
         self.clear_away(running.name()).await;
+        Ok(how)
+    }
+
+    /// From now on the container does not run, and may be started again.
+    pub(crate) fn forget(&self, running: &Running) {
+        let is_this = |found: &Running| found.is(running);
         let mut set = self.set();
         if set.get(running.name()).is_some_and(is_this) {
             set.remove(running.name());
         }
-        Ok(how)
     }
 
     async fn tell(&self, running: &Running, program: &str, arguments: &[&str]) -> Result<()> {

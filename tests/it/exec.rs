@@ -199,6 +199,47 @@ fn a_command_ends_with_its_client() {
     }
 }
 
+/// Begins a command whose client does not connect the control socket.
+fn uncontrolled(daemon: &Lximaged, script: &str, interactive: bool) -> Session {
+    let body = json!({"command": ["sh", "-c", script], "wait-for-websocket": true,
+        "interactive": interactive});
+    let operation = daemon
+        .post("/1.0/instances/c/exec", &body)
+        .operation()
+        .clone();
+    Session::open_but(daemon, &operation, "control")
+}
+
+#[test]
+fn nobody_has_to_control_a_command() {
+    let daemon = with_running();
+    let mut session = uncontrolled(&daemon, "cat; exec >&-; sleep 1; exit 3", false);
+    session.send("0", b"hello");
+    session.end("0");
+    assert_eq!(session.read("1"), b"hello");
+    assert_eq!(code(&daemon, &session), 3);
+    let mut session = uncontrolled(&daemon, "echo hello; exit 4", true);
+    assert_eq!(session.read("0"), b"hello\r\n");
+    assert_eq!(code(&daemon, &session), 4);
+}
+
+#[test]
+fn a_command_that_nobody_controls_ends_with_its_client() {
+    if !beyond_lxd("it goes on") {
+        return;
+    }
+    let daemon = with_running();
+    for interactive in [false, true] {
+        let script = "echo ready; exec sleep 1004";
+        let mut session = uncontrolled(&daemon, script, interactive);
+        let out = if interactive { "0" } else { "1" };
+        session.read_until(out, "ready");
+        let operation = session.vanish();
+        assert_eq!(ended(&daemon, &operation)["metadata"]["return"], 137);
+        assert!(!runs(&daemon, "sleep 1004"));
+    }
+}
+
 #[test]
 fn what_a_command_leaves_in_the_background_holds_nobody_up() {
     let daemon = with_running();
@@ -347,6 +388,14 @@ fn the_console_is_a_terminal_too() {
     let script = "while :; do echo seen > /dev/console; sleep 0.1; done";
     let writing = json!({"command": ["sh", "-c", script]});
     daemon.post("/1.0/instances/c/exec", &writing).operation();
+    session.read_until("0", "seen");
+    let operation = session.vanish();
+    assert_eq!(ended(&daemon, &operation)["status"], "Success");
+    let operation = daemon
+        .post("/1.0/instances/c/console", &body)
+        .operation()
+        .clone();
+    let mut session = Session::open_but(&daemon, &operation, "control");
     session.read_until("0", "seen");
     let operation = session.vanish();
     assert_eq!(ended(&daemon, &operation)["status"], "Success");

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{Lximaged, images, instances::INSTANCES};
+use crate::support::{Lximaged, beyond_lxd, images, instances::INSTANCES};
 
 fn copy_of(source: &str, more: &Value) -> Value {
     let mut body = json!({"type": "copy", "source": source});
@@ -141,4 +141,19 @@ fn a_copy_does_not_share_what_is_written_later() {
     fs::write(tree.join("c2/metadata.yaml"), "architecture: other\n").unwrap();
     let source = fs::read_to_string(tree.join("c1/metadata.yaml")).unwrap();
     assert!(source.contains("x86_64"), "{source}");
+}
+
+#[test]
+fn an_instance_is_not_refreshed_from_one_of_another_type() {
+    if !beyond_lxd("it has no virtual machines here") {
+        return;
+    }
+    let daemon = with_source();
+    daemon.allow_machines();
+    let machine = json!({"name": "v", "type": "virtual-machine", "source": {"type": "none"}});
+    daemon.succeeds(&daemon.post(INSTANCES, &machine));
+    let refreshed = json!({"name": "v", "source": copy_of("c1", &json!({"refresh": true}))});
+    let text =
+        "Source instance's type \"container\" doesn't match instance type \"virtual-machine\"";
+    assert_eq!(daemon.fails(&daemon.post(INSTANCES, &refreshed)), text);
 }

@@ -4,7 +4,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::support::{Lximaged, images, instances::INSTANCES};
+use crate::support::{Lximaged, PATIENCE, images, instances::INSTANCES, publishing::large, soon};
 
 #[test]
 fn of_many_who_want_one_name_one_gets_it() {
@@ -109,4 +109,21 @@ fn a_profile_or_a_project_does_not_go_under_an_instance_that_comes() {
         }
     }
     daemon.check();
+}
+
+#[test]
+fn a_copy_and_a_rename_of_the_same_two_do_not_wait_for_each_other() {
+    let daemon = Lximaged::start();
+    let found = daemon.import(&large());
+    daemon.init("a", &found);
+    let slow = daemon.publish_for_long("a");
+    let packs = || daemon.told(&slow)["progress"].is_object();
+    assert!(soon(PATIENCE, packs));
+    let renaming = daemon.post("/1.0/instances/a", &json!({"name": "b"}));
+    let source = json!({"type": "copy", "source": "a"});
+    let copying = daemon.post(INSTANCES, &json!({"name": "b", "source": source}));
+    daemon.cancel(&slow);
+    daemon.succeeds(&renaming);
+    assert_eq!(daemon.finished(&copying)["status"], "Failure");
+    assert_eq!(daemon.instance_names("default"), ["b"]);
 }

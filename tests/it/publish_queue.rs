@@ -145,3 +145,20 @@ fn a_daemon_that_is_stopped_does_not_wait_for_it() {
     daemon.boot();
     assert_eq!(daemon.names("staging"), [""; 0]);
 }
+
+#[test]
+fn who_waits_for_the_instance_holds_nobody_up() {
+    let daemon = with_instances();
+    let config = json!({"config": {"lximaged.publish_parallel": "2"}});
+    daemon.patch("/1.0", &config).is_done();
+    let slow = daemon.publish_for_long("slow");
+    shows(&daemon, &slow, "Image pack: ");
+    // Who comes after the deletion waits for it.
+    let deleting = daemon.delete("/1.0/instances/slow");
+    let waiting = daemon.publish_with("slow", &json!({}));
+    shows(&daemon, &waiting, "Waiting: the instance is in use");
+    daemon.publish("c1", &json!({}));
+    daemon.cancel(&slow);
+    daemon.succeeds(&deleting);
+    assert_eq!(daemon.fails(&waiting), "Instance not found");
+}

@@ -66,6 +66,20 @@ fn an_image_is_exported() {
 }
 
 #[test]
+fn commands_are_run() {
+    let daemon = Lximaged::start();
+    daemon.launch("c");
+    let said = daemon.pylxd(
+        "done = client.instances.get('c').execute(\n\
+             ['sh', '-c', 'cat; echo $A; echo oops >&2; exit 7'],\n\
+             environment={'A': 'b'}, stdin_payload='typed ')\n\
+         print(done)\n",
+    );
+    let expected = "_InstanceExecuteResult(exit_code=7, stdout='typed b\\n', stderr='oops\\n')\n";
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn failures_are_exceptions() {
     let daemon = Lximaged::start();
     let said = daemon.pylxd(

@@ -5,7 +5,9 @@ use std::{fs, time::Duration};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Events, Lximaged, Options, PATIENCE, against_lxd, beyond_lxd, containers::busybox, soon,
+    Events, Lximaged, Options, PATIENCE, against_lxd, beyond_lxd,
+    containers::{StandIn, busybox},
+    soon,
 };
 
 /// The actions that have come so far about instances.
@@ -81,6 +83,97 @@ fn a_container_that_does_not_listen_is_stopped_by_force() {
         daemon.run("c", &["cat", "/root/kept"]),
         (0, "kept\n".to_owned())
     );
+}
+
+/// Starts an instance `c` whose first process does not hear that it is to end.
+fn with_deaf() -> Lximaged {
+    let daemon = Lximaged::start();
+    let found = daemon.import(&busybox("bb"));
+    let source = json!({"type": "image", "fingerprint": found});
+    let config = json!({"raw.lxc": "lxc.init.cmd = /bin/sleep 100000"});
+    let body = json!({"name": "c", "source": source, "config": config});
+    daemon.succeeds(&daemon.post("/1.0/instances", &body));
+    daemon.start("c");
+    daemon
+}
+
+/// Asks for a clean end and for another one at once, which must both come soon.
+fn hurried(daemon: &Lximaged, patient: &str, hasty: &str) {
+    let body = json!({"action": patient, "timeout": -1});
+    let patient = daemon.put("/1.0/instances/c/state", &body);
+    let body = json!({"action": hasty, "force": true});
+    let hasty = daemon.put("/1.0/instances/c/state", &body);
+    daemon.succeeds(&hasty);
+    daemon.succeeds(&patient);
+}
+
+#[test]
+fn a_forced_end_does_not_wait_behind_a_clean_one() {
+    let daemon = with_deaf();
+    hurried(&daemon, "stop", "stop");
+    assert_eq!(daemon.status("c"), "Stopped");
+    daemon.start("c");
+    hurried(&daemon, "restart", "stop");
+    assert_eq!(daemon.status("c"), "Stopped");
+    daemon.start("c");
+    hurried(&daemon, "stop", "restart");
+    assert_eq!(daemon.status("c"), "Running");
+    daemon.patch("/1.0/instances/c", &json!({"ephemeral": true}));
+    hurried(&daemon, "stop", "stop");
+    assert_eq!(daemon.instance_names("default"), [""; 0]);
+}
+
+#[test]
+fn who_waits_for_a_clean_end_can_give_up() {
+    let daemon = with_deaf();
+    let body = json!({"action": "stop", "timeout": -1});
+    let answer = daemon.put("/1.0/instances/c/state", &body);
+    let path = answer.json["operation"].as_str().unwrap();
+    let may_cancel = || daemon.get(path).metadata()["may_cancel"] == json!(true);
+    assert!(soon(PATIENCE, may_cancel));
+    assert_eq!(daemon.cancel(&answer)["status"], "Cancelled");
+    assert_eq!(daemon.status("c"), "Running");
+    // The instance is free for others.
+    daemon.patch("/1.0/instances/c", &json!({"description": "x"}));
+    daemon.kill("c");
+}
+
+#[test]
+fn no_time_to_end_in_is_a_forced_end_and_none_said_is_enough() {
+    let daemon = with_deaf();
+    let mut events = Events::listen(&daemon, "?type=lifecycle");
+    let body = json!({"action": "stop", "timeout": 0});
+    daemon.succeeds(&daemon.put("/1.0/instances/c/state", &body));
+    let told = actions(&mut events, "instance-stopped");
+    assert_eq!(told, ["instance-stopped"]);
+    daemon.patch("/1.0/instances/c", &json!({"config": {"raw.lxc": ""}}));
+    daemon.start("c");
+    let body = json!({"action": "stop"});
+    daemon.succeeds(&daemon.put("/1.0/instances/c/state", &body));
+    daemon.start("c");
+    let body = json!({"state": {"action": "stop"}});
+    daemon.succeeds(&daemon.put("/1.0/instances", &body));
+    assert_eq!(daemon.status("c"), "Stopped");
+}
+
+#[test]
+fn a_container_that_ends_while_it_is_stopped_is_stopped() {
+    if !beyond_lxd("it runs no programs") {
+        return;
+    }
+    // It ends, and then the program says that there is nothing to stop.
+    let programs = StandIn::new(
+        "lxc-stop",
+        "/usr/bin/lxc-stop -k -P \"$2\" -n \"$4\"; exit 1",
+    );
+    let daemon = Options::default().env("PATH", &programs.path()).start();
+    let found = daemon.import(&busybox("bb"));
+    let source = json!({"type": "image", "fingerprint": found});
+    let body = json!({"name": "e", "source": source, "ephemeral": true});
+    daemon.succeeds(&daemon.post("/1.0/instances", &body));
+    daemon.start("e");
+    assert_eq!(daemon.act("e", "stop")["status"], "Success");
+    assert_eq!(daemon.instance_names("default"), [""; 0]);
 }
 
 #[test]
@@ -478,6 +571,110 @@ fn a_container_outlives_the_daemon() {
 }
 
 #[test]
+fn a_container_that_cannot_be_asked_about_is_left_running() {
+    if !beyond_lxd("it runs no programs") {
+        return;
+    }
+    let script = "[ -e \"$0.broken\" ] && exit 1; exec /usr/bin/lxc-info \"$@\"";
+    let programs = StandIn::new("lxc-info", script);
+    let mut daemon = Options::default().env("PATH", &programs.path()).start();
+    let found = daemon.import(&busybox("bb"));
+    let source = json!({"type": "image", "fingerprint": found});
+    let body = json!({"name": "e", "source": source, "ephemeral": true});
+    daemon.succeeds(&daemon.post("/1.0/instances", &body));
+    daemon.start("e");
+    let pid = |daemon: &Lximaged| daemon.get("/1.0/instances/e/state").metadata()["pid"].clone();
+    let before = pid(&daemon);
+    fs::write(programs.beside("lxc-info.broken"), "").unwrap();
+    daemon.kill9();
+    daemon.boot();
+    assert_eq!(daemon.status("e"), "Running");
+    assert_eq!(pid(&daemon), before);
+    daemon.kill("e");
+}
+
+/// Begins a snapshot of `c` that takes long, and waits until the container stands still for it.
+fn begin_snapshot(daemon: &Lximaged) {
+    let script = "yes | head -c 600000000 > /root/large";
+    assert_eq!(daemon.run("c", &["sh", "-c", script]).0, 0);
+    let answer = daemon.post("/1.0/instances/c/snapshots", &json!({"name": "s"}));
+    assert_eq!(answer.status, 202);
+    assert!(soon(PATIENCE, || daemon.status("c") == "Frozen"));
+}
+
+/// Whether the processes of the container `c` stand still.
+fn stands_still(daemon: &Lximaged) -> bool {
+    let init = daemon.get("/1.0/instances/c/state").metadata()["pid"].clone();
+    let groups = fs::read_to_string(format!("/proc/{init}/cgroup")).unwrap();
+    let freezers = groups.lines().filter_map(|line| {
+        let (controller, path) = line.split_once(':')?.1.split_once(':')?;
+        match controller {
+            "freezer" => Some(format!("/sys/fs/cgroup/freezer{path}/freezer.state")),
+            "" => Some(format!("/sys/fs/cgroup{path}/cgroup.events")),
+            _ => None,
+        }
+    });
+    let states = freezers.filter_map(|path| fs::read_to_string(path).ok());
+    states
+        .into_iter()
+        .any(|state| state.trim() == "FROZEN" || state.contains("frozen 1"))
+}
+
+#[test]
+fn a_container_goes_on_when_its_snapshot_is_cut_off() {
+    let mut daemon = with_running();
+    begin_snapshot(&daemon);
+    daemon.kill9();
+    daemon.boot();
+    assert_eq!(daemon.status("c"), "Running");
+    assert_eq!(daemon.run("c", &["echo", "on"]).1, "on\n");
+    // Nothing takes it for frozen any more, and it can be frozen.
+    assert!(!daemon.names("lxc/c").contains(&"frozen".to_owned()));
+    assert_eq!(daemon.act("c", "freeze")["status"], "Success");
+    daemon.kill9();
+    daemon.boot();
+    assert_eq!(daemon.status("c"), "Frozen", "somebody has asked for that");
+    daemon.act("c", "unfreeze");
+    daemon.kill("c");
+}
+
+#[test]
+fn a_container_goes_on_when_the_daemon_ends_during_its_snapshot() {
+    let mut daemon = with_running();
+    begin_snapshot(&daemon);
+    let pid = daemon.get("/1.0/instances/c/state").metadata()["pid"].clone();
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.signal(rustix::process::Signal::TERM);
+    assert!(daemon.ended_within(PATIENCE).is_some());
+    let mark = daemon.dir().join("lxc/c/frozen");
+    assert!(!mark.exists(), "it was let go on before the daemon ended");
+    daemon.boot();
+    assert_eq!(daemon.status("c"), "Running");
+    assert_eq!(daemon.get("/1.0/instances/c/state").metadata()["pid"], pid);
+}
+
+#[test]
+fn of_two_copies_the_first_that_ends_does_not_let_the_container_go_on() {
+    let daemon = with_running();
+    begin_snapshot(&daemon);
+    assert!(soon(PATIENCE, || daemon.status("c") == "Running"));
+    let copy = |name: &str, only: bool| {
+        let source = json!({"type": "copy", "source": "c", "instance_only": only});
+        daemon.post("/1.0/instances", &json!({"name": name, "source": source}))
+    };
+    // The second one copies the snapshot too.
+    let (short, long) = (copy("short", true), copy("long", false));
+    daemon.succeeds(&short);
+    let path = long.json["operation"].as_str().unwrap();
+    let still = stands_still(&daemon);
+    if daemon.get(path).metadata()["status"] == "Running" {
+        assert!(still);
+    }
+    daemon.succeeds(&long);
+    assert_eq!(daemon.status("c"), "Running");
+}
+
+#[test]
 fn a_daemon_that_dies_while_one_starts_finds_out_how_it_went() {
     if !beyond_lxd("its processes are others") {
         return;
@@ -584,6 +781,41 @@ fn an_ephemeral_instance_goes_when_it_stops() {
     assert!(soon(PATIENCE, || daemon
         .instance_names("default")
         .is_empty()));
+}
+
+#[test]
+fn an_ephemeral_instance_that_is_protected_keeps_no_daemon_from_starting() {
+    let mut daemon = Lximaged::start();
+    let found = daemon.import(&busybox("bb"));
+    let source = json!({"type": "image", "fingerprint": found});
+    for (name, protected) in [("e", "true"), ("f", "false")] {
+        let config = json!({"security.protection.delete": protected});
+        let body = json!({"name": name, "source": source, "ephemeral": true, "config": config});
+        daemon.succeeds(&daemon.post("/1.0/instances", &body));
+        daemon.start(name);
+    }
+    daemon.kill9();
+    for name in ["e", "f"] {
+        let mut command = std::process::Command::new("lxc-stop");
+        command.args(["-k", "-n", name, "-P"]);
+        let status = command.arg(daemon.dir().join("lxc")).status();
+        assert!(status.unwrap().success());
+    }
+    assert!(soon(PATIENCE, || daemon.containers().is_empty()));
+    daemon.boot();
+    assert_eq!(daemon.instance_names("default"), ["e"]);
+    assert_eq!(daemon.status("e"), "Stopped");
+}
+
+#[test]
+fn logs_move_along_to_another_pool() {
+    let daemon = with_running();
+    daemon.kill("c");
+    let pool = json!({"name": "other", "driver": "dir"});
+    assert_eq!(daemon.post("/1.0/storage-pools", &pool).status, 201);
+    let body = json!({"name": "c", "migration": true, "pool": "other"});
+    daemon.succeeds(&daemon.post("/1.0/instances/c", &body));
+    assert_eq!(daemon.get("/1.0/instances/c/logs/lxc.conf").status, 200);
 }
 
 #[test]

@@ -131,8 +131,8 @@ go_struct! {
     pub(crate) struct api.InstanceStatePut {
         /// `start`, `stop`, `restart`, `freeze` or `unfreeze`.
         action: String,
-        /// Seconds; negative for ever.
-        timeout: isize,
+        /// Seconds; 0 for none, negative for as long as it takes, as if absent.
+        timeout: Option<isize>,
         /// Whether it is killed.
         force: bool,
         /// Whether the memory is meant too.

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Instance, Instances,
+    locks::Shared,
     progress::{Done, Progress},
     query,
     status::Status,
@@ -124,22 +125,47 @@ impl Instances {
 
     async fn publish_now(&self, scope: &Scope, wish: Wish, operation: &Operation) -> Result<()> {
         wish.check()?;
+        let (place, _shared) = self.take_turn(scope, &wish, operation).await?;
+        let found = self.still_published(scope, &wish).await?;
+        let packed = self.pack(scope, &wish, &found, operation).await?;
+        drop(place);
+        self.let_in(scope, wish, found, packed, operation).await
+    }
+
+    /// Waits for the turn and until nobody changes the instance, never for one with the other: an
+    /// instance that somebody is long at work with holds up nobody else.
+    async fn take_turn(
+        &self,
+        scope: &Scope,
+        wish: &Wish,
+        operation: &Operation,
+    ) -> Result<(Place, Shared)> {
         let project = &scope.project.name;
-        let mut place = self.publishing.queue.enter(project);
-        operation
-            .cancellable(self.wait_for_turn(&mut place, operation))
-            .await?;
         let name = wish.name.split('/').next().unwrap_or_default();
-        let locking = async { Ok(self.locks.share(project, name, "publish").await) };
-        let _lock = operation.cancellable(locking).await?;
+        loop {
+            let mut place = self.publishing.queue.enter(project);
+            operation
+                .cancellable(self.wait_for_turn(&mut place, operation))
+                .await?;
+            self.still_published(scope, wish).await?;
+            if let Some(shared) = self.locks.try_share(project, name, "publish") {
+                return Ok((place, shared));
+            }
+            drop(place);
+            operation.tell_progress(&PROGRESS.key(), "Waiting: the instance is in use");
+            let freed = async { Ok(self.locks.share(project, name, "publish").await) };
+            drop(operation.cancellable(freed).await?);
+        }
+    }
+
+    /// What is published, as it is now.
+    async fn still_published(&self, scope: &Scope, wish: &Wish) -> Result<Found> {
         let found = self.published(scope, &wish.name).await?;
         if found.snapshot.is_none() && self.status(&found.instance) != Status::Stopped {
             let text = "Cannot export a running instance as an image";
             return Err(Error::failed(text));
         }
-        let packed = self.pack(scope, &wish, &found, operation).await?;
-        drop(place);
-        self.let_in(scope, wish, found, packed, operation).await
+        Ok(found)
     }
 
     /// Waits in the queue, telling how many come before.

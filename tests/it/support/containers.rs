@@ -4,7 +4,8 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::Path,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -152,9 +153,16 @@ impl Session {
     /// Connects to every socket of an operation.
     #[track_caller]
     pub(crate) fn open(client: &Client, operation: &Value) -> Self {
+        Self::open_but(client, operation, "")
+    }
+
+    /// Connects to every socket of an operation but one.
+    #[track_caller]
+    pub(crate) fn open_but(client: &Client, operation: &Value, left_out: &str) -> Self {
         let path = format!("/1.0/operations/{}", operation["id"].as_str().unwrap());
         let secrets = operation["metadata"]["fds"].as_object().unwrap();
-        let sockets = secrets.iter().map(|(name, secret)| {
+        let wanted = secrets.iter().filter(|(name, _)| *name != left_out);
+        let sockets = wanted.map(|(name, secret)| {
             let socket = connect(client, &path, secret.as_str().unwrap());
             let refused = |error| panic!("{name}: {error}");
             (name.clone(), socket.unwrap_or_else(refused))
@@ -249,6 +257,31 @@ pub(crate) fn connect(
             Err(String::from_utf8_lossy(&body).into_owned())
         }
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A program that is found in the place of another one.
+pub(crate) struct StandIn(tempfile::TempDir);
+
+impl StandIn {
+    /// A shell script of this name.
+    pub(crate) fn new(name: &str, script: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join(name);
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        Self(directory)
+    }
+
+    /// The `PATH` on which it is.
+    pub(crate) fn path(&self) -> String {
+        let usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        format!("{}:{usual}", self.0.path().display())
+    }
+
+    /// A file beside it.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
     }
 }
 
