@@ -174,12 +174,11 @@ impl Copy<'_> {
     }
 
     fn regular(from: Entry<'_>, to: Entry<'_>, found: &Stat) -> io::Result<()> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOATIME;
-        let old = beneath::open(from.directory, from.name, flags, Mode::empty())?;
-        let now = rustix::fs::fstat(&old)?;
-        if (now.st_dev, now.st_ino) != (found.st_dev, found.st_ino) {
-            return Err(Errno::AGAIN.into());
-        }
+        let flags = OFlags::RDONLY | OFlags::NOATIME;
+        let opened = beneath::open_file(from.directory, from.name, flags)?;
+        let is_found = |now: &Stat| (now.st_dev, now.st_ino) == (found.st_dev, found.st_ino);
+        let opened = opened.filter(|(_, now)| is_found(now));
+        let (old, now) = opened.ok_or(Errno::AGAIN)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let new = beneath::open(to.directory, to.name, flags, Mode::RUSR | Mode::WUSR)?;
         content(&old, &new, now.st_size.unsigned_abs())

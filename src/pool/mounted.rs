@@ -116,11 +116,9 @@ impl Pool {
             .context("Failed to mount the instance's root file system")?;
         let directory = self.tree(name)?;
         let rootfs = directory.join(super::ROOTFS);
-        let is_plain = Record::read(&directory)?.shared.is_none();
-        if !is_plain && !overlay::is_attached(&rootfs)? {
-            overlay::attach(&mounted.0.root, &rootfs)
-                .context("Failed to mount the instance's root file system")?;
-        }
+        let record = Record::read(&directory)?;
+        attach(&mounted, &record, &rootfs)
+            .context("Failed to mount the instance's root file system")?;
         Ok(rootfs)
     }
 
@@ -168,6 +166,23 @@ impl Pool {
         }
         Err(Error::not_found(format!("There are no files of {name}")))
     }
+}
+
+/// Attaches a root file system at its place. Its device nodes are whoever's an image or an owner
+/// says, and in a user namespace of its own no container may make one: there they open nothing.
+fn attach(mounted: &Mounted, record: &Record, rootfs: &Path) -> io::Result<()> {
+    let has_devices = record.map.is_identity();
+    if !overlay::is_attached(rootfs)? {
+        match record.shared {
+            Some(_) => overlay::attach(&mounted.0.root, rootfs)?,
+            None if has_devices => return Ok(()),
+            None => overlay::attach_itself(rootfs)?,
+        }
+    }
+    if has_devices {
+        return Ok(());
+    }
+    overlay::forbid_devices(rootfs)
 }
 
 fn layers(directory: &Path, lower: PathBuf, name: &TreeName) -> Layers {

@@ -14,11 +14,12 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags},
+    fs::{AtFlags, CWD, Mode, OFlags, StatVfsMountFlags, StatxAttributes, StatxFlags},
     io::Errno,
     mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
-        fsconfig_set_string, fsmount, fsopen, move_mount, unmount,
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags,
+        fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_bind, mount_remount,
+        move_mount, unmount,
     },
 };
 
@@ -93,6 +94,26 @@ fn escaped(path: &Path) -> PathBuf {
 pub(super) fn attach(mount: &OwnedFd, at: &Path) -> io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     Ok(move_mount(mount.as_fd(), "", CWD, at, flags)?)
+}
+
+/// Mounts a directory on itself, so that it can have options of its own.
+pub(super) fn attach_itself(at: &Path) -> io::Result<()> {
+    Ok(mount_bind(at, at)?)
+}
+
+/// Lets no device be opened through what is mounted at a directory, whoever made its node. The
+/// mount's other options stay.
+pub(super) fn forbid_devices(at: &Path) -> io::Result<()> {
+    let has = rustix::fs::statvfs(at)?.f_flag;
+    let kept = [
+        (StatVfsMountFlags::RDONLY, MountFlags::RDONLY),
+        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+        (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
+    ];
+    let kept = kept.into_iter().filter(|(flag, _)| has.contains(*flag));
+    let kept: MountFlags = kept.map(|(_, flag)| flag).collect();
+    let flags = MountFlags::BIND | MountFlags::NODEV | kept;
+    Ok(mount_remount(at, flags, "")?)
 }
 
 /// Detaches what is mounted at a directory. Who still uses it can do so.

@@ -428,6 +428,37 @@ fn a_running_containers_mount_outlives_the_daemon() {
 }
 
 #[test]
+fn device_nodes_open_nothing_where_ids_are_shifted() {
+    let trial = Trial::new();
+    let shared = trial.container("shared");
+    let [plain, privileged] = [("plain", shifted()), ("privileged", IdMap::IDENTITY)];
+    for (text, map) in [plain, privileged] {
+        let pending = trial.pool.create_empty(&name(text), map);
+        pending.unwrap().finish().unwrap();
+    }
+    for (name, opens) in [
+        (&shared, false),
+        (&name("plain"), false),
+        (&name("privileged"), true),
+    ] {
+        let rootfs = trial.pool.keep_mounted(name).unwrap();
+        let node = rootfs.join("zero");
+        let (kind, mode) = (FileType::CharacterDevice, Mode::from_raw_mode(0o666));
+        let device = rustix::fs::makedev(1, 5);
+        rustix::fs::mknodat(rustix::fs::CWD, &node, kind, mode, device).unwrap();
+        assert_eq!(fs::File::open(&node).is_ok(), opens, "{name}");
+        // Also when it was mounted by an earlier start.
+        trial.pool.keep_mounted(name).unwrap();
+        assert_eq!(fs::File::open(&node).is_ok(), opens, "{name}");
+        trial.pool.release(name).unwrap();
+        assert!(!trial.pool.is_kept(name), "{name}");
+    }
+    let removal = trial.pool.removal(&name("plain")).unwrap();
+    removal.finish().unwrap();
+    trial.nothing_is_left_over();
+}
+
+#[test]
 fn names_that_the_kernel_would_take_apart_are_fine() {
     let home = tempfile::tempdir().unwrap();
     let source = home.path().join("a:b,c\\d e");

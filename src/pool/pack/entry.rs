@@ -13,8 +13,8 @@ use std::{
 
 use rustix::{
     fs::{
-        FileType, Mode, OFlags, Stat, fgetxattr, flistxattr, fstat, lgetxattr, llistxattr, major,
-        minor, open, openat, readlinkat,
+        FileType, OFlags, Stat, fgetxattr, flistxattr, fstat, lgetxattr, llistxattr, major, minor,
+        readlinkat,
     },
     io::Errno,
 };
@@ -23,7 +23,7 @@ use super::header::{Header, pad};
 use crate::{
     error::{Error, Result},
     image::archive::{Modified, Xattr},
-    pool::{attributes, idmap::IdMap},
+    pool::{attributes, beneath, idmap::IdMap},
 };
 
 /// Files up to this length are read as a whole, ahead of their turn.
@@ -264,20 +264,11 @@ fn filled(fill: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> Result<Vec<u
     Ok(bytes)
 }
 
-/// Opens a regular file and nothing else: opening a device or a pipe may have effects, so what it
-/// is is known before it is opened for reading.
+/// Opens a regular file and nothing else.
 fn regular(found: &Found) -> io::Result<Option<(File, Stat)>> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let name = OsStr::from_bytes(&found.name);
-    let handle = openat(&*found.parent, name, flags, Mode::empty())?;
-    let stat = fstat(&handle)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Ok(None);
-    }
-    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOATIME;
-    let file = open(path, flags, Mode::empty())?;
-    Ok(Some((File::from(file), stat)))
+    let opened = beneath::open_file(&*found.parent, name, OFlags::RDONLY | OFlags::NOATIME)?;
+    Ok(opened.map(|(file, stat)| (File::from(file), stat)))
 }
 
 /// What is gone before it is read is left out, as if it had gone before.
