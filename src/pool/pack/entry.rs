@@ -32,6 +32,14 @@ pub(super) const SMALL_BYTES: u64 = 64 * 1024;
 /// Longest list of names of extended attributes, and longest value, that Linux has.
 const MAX_XATTR_BYTES: usize = 65_536;
 
+/// Most extended attributes of one thing, and most bytes of them: what an import takes, in a
+/// header that has room for names too.
+const MAX_XATTRS: usize = 256;
+const MAX_XATTRS_BYTES: usize = 1024 * 1024 - 32 * 1024;
+
+/// What an attribute takes in a header besides its name and value, at most.
+const RECORD_BYTES: usize = 32;
+
 /// What was found in a directory.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
@@ -52,6 +60,8 @@ pub(super) enum Piece {
     Bytes(Vec<u8>),
     /// A file too long to be read ahead.
     File(Found),
+    /// Something else, when there was enough to be read ahead.
+    Other(Found),
 }
 
 /// Whose ids are written, and how.
@@ -227,13 +237,25 @@ impl Reader {
             .filter(|name| !name.is_empty() && !attributes::is_overlays(name))
             .collect();
         names.sort_unstable();
-        let mut xattrs = Vec::new();
+        if names.len() > MAX_XATTRS {
+            let reason = format!("it has more than {MAX_XATTRS} extended attributes");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        let (mut xattrs, mut bytes) = (Vec::new(), 0);
         for name in names {
             match filled(|value| get(OsStr::from_bytes(name), value)) {
-                Ok(value) => xattrs.push(Xattr {
-                    name: name.to_vec(),
-                    value: attributes::to_container(name, &value, self.map)?,
-                }),
+                Ok(value) => {
+                    bytes += name.len() + value.len() + RECORD_BYTES;
+                    if bytes > MAX_XATTRS_BYTES {
+                        let reason =
+                            format!("it has more than {MAX_XATTRS_BYTES} bytes of attributes");
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+                    }
+                    xattrs.push(Xattr {
+                        name: name.to_vec(),
+                        value: attributes::to_container(name, &value, self.map)?,
+                    });
+                }
                 // It went, or is listed but not there.
                 Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
                 Err(error) => return Err(error.into()),

@@ -28,6 +28,9 @@ use crate::{
 /// How many batches are ahead of what is written.
 const AHEAD: usize = 8;
 
+/// How much of a batch is read ahead: extended attributes are not known before.
+const AHEAD_BYTES: usize = 4 * 1024 * 1024;
+
 /// Threads that read. Others wait for the disk meanwhile, or compress.
 const READERS: usize = 2;
 
@@ -94,10 +97,18 @@ impl Stream<'_, '_> {
                 match piece {
                     Piece::Bytes(bytes) => self.write(&bytes)?,
                     Piece::File(found) => self.large(&found, reader)?,
+                    Piece::Other(found) => self.other(found, reader)?,
                 }
             }
         }
         Ok(())
+    }
+
+    fn other(&mut self, found: Found, reader: Reader) -> Result<()> {
+        let mut bytes = Vec::new();
+        let long = reader.read(found, &mut bytes)?;
+        self.write(&bytes)?;
+        long.map_or(Ok(()), |found| self.large(&found, reader))
     }
 
     fn large(&mut self, found: &Found, reader: Reader) -> Result<()> {
@@ -214,19 +225,22 @@ fn read(batches: &Mutex<Receiver<(Batch, SyncSender<Pieces>)>>, reader: Reader) 
 
 fn pieces(batch: Batch, reader: Reader) -> Pieces {
     let mut pieces = Vec::new();
-    let mut bytes = Vec::new();
+    let (mut bytes, mut ahead_bytes) = (Vec::new(), 0);
     for item in batch.items {
-        let long = match item {
-            Item::Done(Piece::Bytes(done)) => {
+        let later = match item {
+            Item::Done(done) => {
                 bytes.extend_from_slice(&done);
                 None
             }
-            Item::Done(Piece::File(found)) => Some(found),
-            Item::Found(found) => reader.read(found, &mut bytes)?,
+            Item::Found(found) if ahead_bytes + bytes.len() > AHEAD_BYTES => {
+                Some(Piece::Other(found))
+            }
+            Item::Found(found) => reader.read(found, &mut bytes)?.map(Piece::File),
         };
-        if let Some(found) = long {
+        if let Some(later) = later {
+            ahead_bytes += bytes.len();
             pieces.push(Piece::Bytes(std::mem::take(&mut bytes)));
-            pieces.push(Piece::File(found));
+            pieces.push(later);
         }
     }
     pieces.push(Piece::Bytes(bytes));

@@ -17,7 +17,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::entry::{Found, Piece, Reader, failed};
+use super::entry::{Found, Reader, failed};
 use crate::{
     error::{Error, Result},
     pool::beneath,
@@ -51,7 +51,7 @@ pub(super) struct Batch {
 /// A thing in a batch.
 #[derive(Debug)]
 pub(super) enum Item {
-    Done(Piece),
+    Done(Vec<u8>),
     Found(Found),
 }
 
@@ -161,7 +161,7 @@ impl<S: FnMut(Batch) -> bool> Walk<S> {
         self.reader
             .directory(&path, directory.as_fd(), &mut header)?;
         self.batch.bytes += header.len() as u64;
-        self.batch.items.push(Item::Done(Piece::Bytes(header)));
+        self.batch.items.push(Item::Done(header));
         let (names, names_bytes) = self.list(&directory, &path)?;
         self.levels.push(Level {
             directory,

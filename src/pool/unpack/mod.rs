@@ -113,8 +113,6 @@ pub(crate) fn unpack(
     std::thread::scope(|scope| {
         let mut unpacking = Unpacking {
             scope,
-            watch,
-            total: &total,
             budget: &mut budget,
             meta: &mut meta,
         };
@@ -141,8 +139,6 @@ impl ImageFiles {
 /// An image being unpacked.
 struct Unpacking<'u, 'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
-    watch: &'env Watch<'env>,
-    total: &'env AtomicU64,
     budget: &'u mut Budget<'env>,
     meta: &'u mut Meta<'env>,
 }
@@ -166,7 +162,7 @@ impl<'env> Unpacking<'_, '_, 'env> {
             .run(file)?,
             Format::Qcow2 => return Err(Error::failed("Unsupported compression")),
             _ => {
-                let source = Source::new(file, self.watch, self.total);
+                let source = Source::new(file, self.budget.pace);
                 Archive {
                     part,
                     tree: tree.as_mut(),
