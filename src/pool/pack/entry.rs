@@ -8,7 +8,10 @@ use std::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rustix::{
@@ -19,7 +22,10 @@ use rustix::{
     io::Errno,
 };
 
-use super::header::{Header, pad};
+use super::{
+    Format,
+    header::{Header, pad},
+};
 use crate::{
     error::{Error, Result},
     image::archive::{Modified, Xattr},
@@ -66,11 +72,14 @@ pub(super) enum Piece {
 
 /// Whose ids are written, and how.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reader {
+pub(super) struct Reader<'r> {
     pub(super) map: IdMap,
+    pub(super) format: Format,
+    /// How many extended attributes there is no room for.
+    pub(super) left_out: &'r AtomicU64,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// Adds an entry to a piece. Gives back a file that is too long for it.
     pub(super) fn read(self, found: Found, into: &mut Vec<u8>) -> Result<Option<Found>> {
         let path = found.path.clone();
@@ -220,6 +229,15 @@ impl Reader {
         )
     }
 
+    fn has_room(self, name: &[u8]) -> bool {
+        let has_room =
+            self.format == Format::Tar || OF_SQUASHFS.iter().any(|prefix| name.starts_with(prefix));
+        if !has_room {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+        has_room
+    }
+
     fn collect(
         self,
         list: impl Fn(&mut [u8]) -> rustix::io::Result<usize>,
@@ -235,6 +253,7 @@ impl Reader {
         let mut names: Vec<&[u8]> = names
             .split(|byte| *byte == 0)
             .filter(|name| !name.is_empty() && !attributes::is_overlays(name))
+            .filter(|name| self.has_room(name))
             .collect();
         names.sort_unstable();
         if names.len() > MAX_XATTRS {
@@ -264,6 +283,9 @@ impl Reader {
         Ok(xattrs)
     }
 }
+
+/// Which extended attributes a squashfs has.
+const OF_SQUASHFS: [&[u8]; 3] = [b"user.", b"trusted.", b"security."];
 
 /// How long a file is.
 pub(super) fn length(stat: &Stat) -> u64 {

@@ -64,8 +64,8 @@ struct Level {
 }
 
 /// The walk.
-pub(super) struct Walk<S> {
-    reader: Reader,
+pub(super) struct Walk<'r, S> {
+    reader: Reader<'r>,
     send: S,
     batch: Batch,
     levels: Vec<Level>,
@@ -74,9 +74,9 @@ pub(super) struct Walk<S> {
     names: HashMap<(u64, u64), Arc<[u8]>>,
 }
 
-impl<S: FnMut(Batch) -> bool> Walk<S> {
+impl<'r, S: FnMut(Batch) -> bool> Walk<'r, S> {
     /// A walk with this reader's owners. Whoever takes the batches says whether to go on.
-    pub(super) fn new(reader: Reader, send: S) -> Self {
+    pub(super) fn new(reader: Reader<'r>, send: S) -> Self {
         Self {
             reader,
             send,
