@@ -62,7 +62,7 @@ impl Stream<'_, '_> {
         &mut self,
         directory: OwnedFd,
         path: &[u8],
-        reader: Reader,
+        reader: Reader<'_>,
     ) -> Result<()> {
         let (give, ordered) = sync_channel::<Receiver<Pieces>>(AHEAD);
         let (hand_out, batches) = sync_channel::<(Batch, SyncSender<Pieces>)>(AHEAD);
@@ -89,7 +89,7 @@ impl Stream<'_, '_> {
     }
 
     /// Writes what is ready, in order.
-    fn take(&mut self, ordered: &Receiver<Receiver<Pieces>>, reader: Reader) -> Result<()> {
+    fn take(&mut self, ordered: &Receiver<Receiver<Pieces>>, reader: Reader<'_>) -> Result<()> {
         while let Ok(pieces) = ordered.recv() {
             let pieces = pieces.recv();
             let pieces = pieces.map_err(|_gone| Error::failed("Failed to read the instance"))??;
@@ -104,14 +104,14 @@ impl Stream<'_, '_> {
         Ok(())
     }
 
-    fn other(&mut self, found: Found, reader: Reader) -> Result<()> {
+    fn other(&mut self, found: Found, reader: Reader<'_>) -> Result<()> {
         let mut bytes = Vec::new();
         let long = reader.read(found, &mut bytes)?;
         self.write(&bytes)?;
         long.map_or(Ok(()), |found| self.large(&found, reader))
     }
 
-    fn large(&mut self, found: &Found, reader: Reader) -> Result<()> {
+    fn large(&mut self, found: &Found, reader: Reader<'_>) -> Result<()> {
         let Some((mut file, stat)) = Reader::open(found)? else {
             return Ok(());
         };
@@ -121,12 +121,8 @@ impl Stream<'_, '_> {
         let mut header = reader.header(path, b'0', &stat).map_err(wrong)?;
         header.records = records(reader.xattrs(file.as_fd()).map_err(wrong)?);
         let mut bytes = Vec::new();
-        let is_sparse = u64::try_from(stat.st_blocks).unwrap_or_default() < size_bytes / 512;
-        let parts = if is_sparse {
-            sparse::parts(&file, size_bytes).map_err(wrong)?
-        } else {
-            None
-        };
+        // How many blocks it takes is the file system's business; where its holes are is the file's.
+        let parts = sparse::parts(&file, size_bytes).map_err(wrong)?;
         let Some(parts) = parts else {
             header.size_bytes = size_bytes;
             header.write(&mut bytes);
@@ -209,7 +205,7 @@ fn fail(give: &SyncSender<Receiver<Pieces>>, error: Error) {
 }
 
 /// Makes pieces of batches until there are no more.
-fn read(batches: &Mutex<Receiver<(Batch, SyncSender<Pieces>)>>, reader: Reader) {
+fn read(batches: &Mutex<Receiver<(Batch, SyncSender<Pieces>)>>, reader: Reader<'_>) {
     loop {
         let batch = {
             let batches = batches.lock().unwrap_or_else(PoisonError::into_inner);
@@ -223,7 +219,7 @@ fn read(batches: &Mutex<Receiver<(Batch, SyncSender<Pieces>)>>, reader: Reader) 
     }
 }
 
-fn pieces(batch: Batch, reader: Reader) -> Pieces {
+fn pieces(batch: Batch, reader: Reader<'_>) -> Pieces {
     let mut pieces = Vec::new();
     let (mut bytes, mut ahead_bytes) = (Vec::new(), 0);
     for item in batch.items {
