@@ -28,7 +28,8 @@ pub(super) struct Live {
     map: IdMap,
 }
 
-/// What is mounted, by name. Guards the invariant that an upper directory is in one overlay only.
+/// What is mounted, by name. Guards the invariant that an upper directory is in one overlay only,
+/// but for what somebody still holds of a container's that has stopped.
 #[derive(Debug, Default)]
 pub(super) struct Mounts(Mutex<HashMap<TreeName, Weak<Live>>>);
 
@@ -123,12 +124,18 @@ impl Pool {
     }
 
     /// Undoes [`Self::keep_mounted`]: the container has stopped. Nothing mounted is fine.
+    ///
+    /// Whoever still reads or writes a file in it can do so, but a mount that was detached is not
+    /// attached again: the next one gets its own.
     pub(crate) fn release(&self, name: &TreeName) -> Result<()> {
-        let _table = self.0.mounts.table();
+        let mut table = self.0.mounts.table();
         let rootfs = self.path(name.path()).join(super::ROOTFS);
         match overlay::is_attached(&rootfs) {
-            Ok(true) => overlay::detach(&rootfs)
-                .context("Failed to unmount the instance's root file system"),
+            Ok(true) => {
+                table.remove(name);
+                overlay::detach(&rootfs)
+                    .context("Failed to unmount the instance's root file system")
+            }
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(error).context("Failed to look at the instance's root file system")
             }
