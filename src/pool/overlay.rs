@@ -23,6 +23,8 @@ use rustix::{
     },
 };
 
+use crate::error::{Context, Result};
+
 /// What lies on what.
 #[derive(Debug)]
 pub(super) struct Layers {
@@ -138,14 +140,35 @@ pub(super) fn open(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
+/// What says nothing about a file system but that it, or the host, is full or failing.
+const PASSING: &[Errno] = &[
+    Errno::NOSPC,
+    Errno::DQUOT,
+    Errno::NOMEM,
+    Errno::MFILE,
+    Errno::NFILE,
+    Errno::IO,
+    Errno::ROFS,
+    Errno::INTR,
+    Errno::AGAIN,
+    Errno::BUSY,
+];
+
 /// Whether the file system of an empty directory can carry overlays, tried out.
-pub(super) fn works(directory: &Path) -> bool {
-    let tried = try_out(directory);
-    if let Err(error) = &tried {
-        let path = directory.display();
-        tracing::info!(%error, %path, "no overlays here: every instance gets a whole tree");
+///
+/// # Errors
+///
+/// What says nothing about that.
+pub(super) fn works(directory: &Path) -> Result<bool> {
+    let Err(error) = try_out(directory) else {
+        return Ok(true);
+    };
+    if Errno::from_io_error(&error).is_some_and(|errno| PASSING.contains(&errno)) {
+        return Err(error).context("Failed to try out overlays");
     }
-    tried.is_ok()
+    let path = directory.display();
+    tracing::info!(%error, %path, "no overlays here: every instance gets a whole tree");
+    Ok(false)
 }
 
 /// Removes a file of the lower directory, which takes all that an upper one has to be able to.
