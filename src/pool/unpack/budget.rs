@@ -94,7 +94,12 @@ impl<'l> Budget<'l> {
     /// More data.
     pub(super) fn data(&mut self, bytes: u64) -> Result<()> {
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes > self.most_bytes {
+        self.written(0)
+    }
+
+    /// So much data besides, which somebody else writes.
+    pub(super) fn written(&self, bytes: u64) -> Result<()> {
+        if self.bytes.saturating_add(bytes) > self.most_bytes {
             let most = self.most_bytes;
             return Err(Error::failed(format!(
                 "Image unpacks to more than {most} bytes"

@@ -54,11 +54,7 @@ pub(super) struct Feed<'w> {
 
 impl<'w> Feed<'w> {
     /// Begins to decompress; ends with what is in the file, an error, or with the feed.
-    pub(super) fn start<'s>(
-        scope: &'s Scope<'s, '_>,
-        format: Format,
-        source: Source<'w>,
-    ) -> Self
+    pub(super) fn start<'s>(scope: &'s Scope<'s, '_>, format: Format, source: Source<'w>) -> Self
     where
         'w: 's,
     {

@@ -125,7 +125,7 @@ pub(crate) fn unpack(
         }
     })?;
     meta.take_metadata()?;
-    finish(&mut meta, source, limits, watch)
+    finish(&mut meta, source, limits, &budget)
 }
 
 impl ImageFiles {
@@ -200,7 +200,7 @@ fn finish(
     meta: &mut Meta<'_>,
     source: &ImageFiles,
     limits: &Limits,
-    watch: &Watch<'_>,
+    budget: &Budget<'_>,
 ) -> Result<ImageType> {
     let target = meta.target();
     let Some(disk) = meta.disk.take() else {
@@ -212,7 +212,7 @@ fn finish(
     if meta.has_root {
         return Err(Error::failed("Invalid instance type"));
     }
-    disk::convert(&disk, target, limits.file_bytes, watch)?;
+    disk::convert(&disk, target, limits.file_bytes, budget)?;
     if source.rootfs.is_none() {
         disk::forget(target)?;
         // Made before it was known that there is none.

@@ -91,7 +91,10 @@ impl Tree {
             self.without_acls += 1;
             if self.without_acls == 1 {
                 let path = wording::lossy(path);
-                tracing::info!(path, "an ACL is left out: it names somebody who is not known");
+                tracing::info!(
+                    path,
+                    "an ACL is left out: it names somebody who is not known"
+                );
             }
         }
         attributes

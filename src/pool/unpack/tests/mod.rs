@@ -277,6 +277,27 @@ fn the_disk_of_a_virtual_machine_becomes_raw_and_stays_sparse() {
 }
 
 #[test]
+fn what_a_disk_becomes_counts() {
+    let scratch = TempDir::new().unwrap();
+    let path = scratch.path();
+    disk(path);
+    program("tar", path, &["-cf", "metadata.tar", "metadata.yaml"]);
+    let unpack_to = |name: &str, bytes| {
+        let (image, rootfs) = (path.join("metadata.tar"), path.join("rootfs.img"));
+        let limits = Limits {
+            bytes,
+            ratio: 0,
+            ..Limits::default()
+        };
+        let target = path.join(name);
+        unpack_within(&image, Some(&rootfs), &target, IdMap::IDENTITY, &limits)
+    };
+    let error = unpack_to("less", 50_000).unwrap_err();
+    assert_eq!(error.message(), "Image unpacks to more than 50000 bytes");
+    unpack_to("enough", 500_000).unwrap();
+}
+
+#[test]
 fn a_disk_that_refers_to_another_is_never_converted() {
     let scratch = TempDir::new().unwrap();
     let path = scratch.path();
