@@ -92,7 +92,9 @@ fn a_device_node_of_an_image_opens_nothing_and_those_of_every_container_do() {
     for (name, device) in [("zero", "1 5"), ("memory", "1 1"), ("kmsg", "1 11")] {
         let node = tree.join("upper").join(name);
         let made = format!("mknod -m 666 {} c {device}", node.display());
-        let made = std::process::Command::new("sh").args(["-c", &made]).status();
+        let made = std::process::Command::new("sh")
+            .args(["-c", &made])
+            .status();
         assert!(made.unwrap().success());
     }
     daemon.start("c");
@@ -106,7 +108,7 @@ fn a_device_node_of_an_image_opens_nothing_and_those_of_every_container_do() {
     let (code, said) = daemon.run("c", &["sh", "-c", script]);
     assert_eq!(code, 0, "{said}");
     assert!(said.starts_with("4\n4\n4\n/dev"), "{said}");
-    let config = std::fs::read_to_string(daemon.dir().join("logs/c/lxc.conf")).unwrap();
+    let config = fs::read_to_string(daemon.dir().join("logs/c/lxc.conf")).unwrap();
     assert!(config.contains(".devices.deny = a\n"), "{config}");
     daemon.kill("c");
 }

@@ -158,9 +158,7 @@ impl Scan<'_> {
 
     fn run(&mut self, counted: &mut Counted<impl Read>) -> Result<(), Trouble> {
         match self.entries(counted) {
-            Err(Trouble::Read(error))
-                if is_too_far(&error) && self.seen.has_all(self.wanted) =>
-            {
+            Err(Trouble::Read(error)) if is_too_far(&error) && self.seen.has_all(self.wanted) => {
                 Ok(())
             }
             outcome => outcome,
