@@ -329,15 +329,18 @@ mod tests {
         };
         let noisy = "yes | head -c 1000000 >&2; cat > /dev/null; exit 1";
         let mut squash = begin(noisy, limits());
-        squash.write_all(&[0; 1_000_000]).unwrap();
+        squash.write_all(&vec![0; 1_000_000]).unwrap();
         assert_eq!(squash.finish().unwrap_err().message(), "sh: y");
 
         let deaf = limits();
         let cancel = deaf.cancel.clone();
         let mut squash = begin("exec sleep 1000", deaf);
-        let written = std::thread::spawn(move || squash.write_all(&[0; 1_000_000]));
-        cancel.cancel();
-        let error = Error::from(written.join().unwrap().unwrap_err());
+        let written = std::thread::scope(|scope| {
+            let written = scope.spawn(|| squash.write_all(&vec![0; 1_000_000]));
+            cancel.cancel();
+            written.join().unwrap()
+        });
+        let error = Error::from(written.unwrap_err());
         assert_eq!(error.message(), "Operation was cancelled");
     }
 

@@ -397,7 +397,7 @@ fn a_directory_is_bounded_in_every_way() {
     };
     assert_eq!(refusal(&crumbs), MISSING);
     assert!(
-        began.elapsed() < Duration::from_secs(60),
+        began.elapsed() < Duration::from_mins(1),
         "{:?}",
         began.elapsed()
     );
@@ -483,7 +483,7 @@ fn nothing_panics_and_nothing_takes_long_whatever_is_changed() {
         }
     }
     assert!(
-        began.elapsed() < Duration::from_secs(60),
+        began.elapsed() < Duration::from_mins(1),
         "{:?}",
         began.elapsed()
     );
