@@ -113,6 +113,26 @@ fn blocks_that_a_file_system_keeps_for_a_file_make_no_difference() {
 }
 
 #[test]
+fn extended_attributes_that_no_import_takes_are_not_packed() {
+    // A file system with room for them.
+    let root = TempDir::new_in("/dev/shm").unwrap();
+    let file = root.path().join("file");
+    fs::write(&file, "").unwrap();
+    for number in 0..17 {
+        let name = format!("trusted.{number}");
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::lsetxattr(&file, &name, &[b'x'; 10_000].repeat(6), flags).unwrap();
+        let packed = pack_tree(root.path(), None, IdMap::IDENTITY);
+        assert_eq!(packed.is_ok(), number < 16, "{number}");
+        if let Err(error) = packed {
+            let text =
+                "Failed to read \"rootfs/file\": it has more than 1015808 bytes of attributes";
+            assert_eq!(error.message(), text);
+        }
+    }
+}
+
+#[test]
 fn a_squashfs_has_no_room_for_acls() {
     let root = rich_root();
     let directory = File::open(root.path()).unwrap();

@@ -169,8 +169,8 @@ impl Archive<'_, '_> {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(read(error)),
-                // Something else follows, as it may.
-                Err(_) => return Ok(()),
+                // Something else follows, as it may; or nobody waits any more.
+                Err(_) => return self.budget.check(),
             }
         }
     }
