@@ -123,7 +123,8 @@ impl Pools {
             return Err(Error::conflict(text));
         }
         config::pool::validate(&name, &driver, &config)?;
-        let source = self.source(&name, &mut config)?;
+        let others = pools::list(&mut transaction).await?;
+        let source = self.source(&name, &mut config, &others)?;
         config.insert("source".to_owned(), source);
         config.retain(|_, value| !value.is_empty());
         let row = PoolRow {
@@ -139,14 +140,14 @@ impl Pools {
     }
 
     /// Where a new pool is: in a directory that exists already, or in one made for it.
-    fn source(&self, name: &str, config: &mut BTreeMap<String, String>) -> Result<String> {
+    fn source(
+        &self,
+        name: &str,
+        config: &mut BTreeMap<String, String>,
+        others: &[PoolRow],
+    ) -> Result<String> {
         if let Some(source) = config.remove("source").filter(|source| !source.is_empty()) {
-            let path = Path::new(&source);
-            if !path.is_absolute() || !path.is_dir() {
-                return Err(Error::failed(format!(
-                    "Source path '{source}' doesn't exist"
-                )));
-            }
+            self.check_source(name, &source, others)?;
             return Ok(source);
         }
         let path = self.directory.join(name);
@@ -159,6 +160,33 @@ impl Pools {
         }
         make_directory(&path)?;
         Ok(path.display().to_string())
+    }
+
+    /// Makes sure that a directory is nobody's yet: not ours, nor another pool's, and empty.
+    fn check_source(&self, name: &str, source: &str, others: &[PoolRow]) -> Result<()> {
+        let refused = |why: &str| Err(Error::failed(format!("Source path '{source}' {why}")));
+        let real = match std::fs::canonicalize(source) {
+            Ok(real) if Path::new(source).is_absolute() && real.is_dir() => real,
+            _ => return refused("doesn't exist"),
+        };
+        let own = real_path(&self.directory);
+        let state = own.parent().unwrap_or(&own);
+        if real.starts_with(state) && real != own.join(name) {
+            return refused("is within the LXD directory");
+        }
+        for other in others {
+            let theirs = other.config.get("source").map(Path::new).map(real_path);
+            let is_shared =
+                |theirs: PathBuf| real.starts_with(&theirs) || theirs.starts_with(&real);
+            if theirs.is_some_and(is_shared) {
+                return refused(&format!("is in use by the storage pool {:?}", other.name));
+            }
+        }
+        let mut entries = std::fs::read_dir(&real).context("Failed to look at the source path")?;
+        if entries.next().is_some() {
+            return refused("isn't empty");
+        }
+        Ok(())
     }
 
     /// Replaces a pool's description and configuration; PATCH lays the configuration over it.
@@ -225,6 +253,11 @@ impl Pools {
         let event = happened(action, &path, "default", Some(requestor));
         self.operations.events().lifecycle(Some("default"), &event);
     }
+}
+
+/// A path without links in it, as far as there is anything.
+fn real_path(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_absent| path.to_owned())
 }
 
 fn make_directory(path: &Path) -> Result<()> {

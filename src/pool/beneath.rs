@@ -6,11 +6,11 @@
 
 use std::{
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     path::Path,
 };
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, openat2};
 
 /// How names are walked: beneath the handle, and through no link.
 const CONFINED: ResolveFlags = ResolveFlags::BENEATH
@@ -46,4 +46,25 @@ pub(crate) fn open(
 pub(crate) fn open_directory(directory: impl AsFd, path: impl AsRef<Path>) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     open(directory, path, flags, Mode::empty())
+}
+
+/// Opens a regular file beneath a directory, and nothing else: opening a device or a pipe may have
+/// effects, so what it is is known before it is opened. None for what is no file.
+///
+/// # Errors
+///
+/// As [`open`], except that a link at the name's end is no file.
+pub(crate) fn open_file(
+    directory: impl AsFd,
+    path: impl AsRef<Path>,
+    flags: OFlags,
+) -> io::Result<Option<(OwnedFd, Stat)>> {
+    let handle = open(directory, path, OFlags::PATH, Mode::empty())?;
+    let stat = rustix::fs::fstat(&handle)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Ok(None);
+    }
+    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    let opened = rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(Some((opened, stat)))
 }

@@ -26,8 +26,15 @@ use crate::error::{Context, Result};
 /// Most directories within each other. Two of each level are open at once.
 const DEPTH: usize = 256;
 
+/// Most memory for files with more names than one, and what each takes besides its name.
+const MAX_LINKS_BYTES: usize = 512 * 1024 * 1024;
+const LINK_BYTES: usize = 64;
+
 /// How often a file may be replaced by another while it is opened.
 const PATIENCE: u32 = 10;
+
+/// How much is read at once where the kernel does not copy.
+const BUFFER_BYTES: usize = 256 * 1024;
 
 /// How much the kernel is asked to copy at once.
 const STRETCH_BYTES: u64 = 1 << 30;
@@ -42,6 +49,7 @@ pub(super) fn directory(
         top: to,
         shift,
         links: HashMap::new(),
+        links_bytes: 0,
         path: PathBuf::new(),
     };
     let copied = copy.directory(from, to, 0);
@@ -82,6 +90,8 @@ struct Copy<'c> {
     shift: Option<Shift>,
     /// Where the copy is of each file that has more than one name.
     links: HashMap<(u64, u64), PathBuf>,
+    /// How much memory that takes, about.
+    links_bytes: usize,
     /// What is being copied, below the top.
     path: PathBuf,
 }
@@ -151,10 +161,21 @@ impl Copy<'_> {
             }
         }
         if found.st_nlink > 1 {
-            let key = (found.st_dev, found.st_ino);
-            self.links.insert(key, self.path.clone());
+            self.remember(&found)?;
         }
         entry::copy(from, to, &found, self.shift)
+    }
+
+    /// Keeps in mind where the copy of a file is that has other names.
+    fn remember(&mut self, found: &Stat) -> io::Result<()> {
+        self.links_bytes += self.path.as_os_str().len() + LINK_BYTES;
+        if self.links_bytes > MAX_LINKS_BYTES {
+            let text = "there are too many files of several names";
+            return Err(io::Error::other(text));
+        }
+        let key = (found.st_dev, found.st_ino);
+        self.links.insert(key, self.path.clone());
+        Ok(())
     }
 
     fn inner(&mut self, from: Entry<'_>, to: Entry<'_>, depth: usize) -> io::Result<()> {
@@ -174,12 +195,11 @@ impl Copy<'_> {
     }
 
     fn regular(from: Entry<'_>, to: Entry<'_>, found: &Stat) -> io::Result<()> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOATIME;
-        let old = beneath::open(from.directory, from.name, flags, Mode::empty())?;
-        let now = rustix::fs::fstat(&old)?;
-        if (now.st_dev, now.st_ino) != (found.st_dev, found.st_ino) {
-            return Err(Errno::AGAIN.into());
-        }
+        let flags = OFlags::RDONLY | OFlags::NOATIME;
+        let opened = beneath::open_file(from.directory, from.name, flags)?;
+        let is_found = |now: &Stat| (now.st_dev, now.st_ino) == (found.st_dev, found.st_ino);
+        let opened = opened.filter(|(_, now)| is_found(now));
+        let (old, now) = opened.ok_or(Errno::AGAIN)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let new = beneath::open(to.directory, to.name, flags, Mode::RUSR | Mode::WUSR)?;
         content(&old, &new, now.st_size.unsigned_abs())
@@ -207,6 +227,8 @@ pub(super) fn content(from: &OwnedFd, to: &OwnedFd, size: u64) -> io::Result<()>
     Ok(())
 }
 
+/// Copies a stretch of data within the kernel; through our hands where that cannot: from one file
+/// system to another, above all.
 fn stretch(from: &OwnedFd, to: &OwnedFd, mut start: u64, end: u64) -> io::Result<()> {
     while start < end {
         let wanted = usize::try_from((end - start).min(STRETCH_BYTES)).unwrap_or(usize::MAX);
@@ -218,7 +240,35 @@ fn stretch(from: &OwnedFd, to: &OwnedFd, mut start: u64, end: u64) -> io::Result
             Ok(0) => return Ok(()),
             Ok(length) => start += length as u64,
             Err(Errno::INTR) => {}
+            Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                return by_hand(from, to, start, end);
+            }
             Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
+fn by_hand(from: &OwnedFd, to: &OwnedFd, mut start: u64, end: u64) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    while start < end {
+        let wanted = usize::try_from(end - start).unwrap_or(BUFFER_BYTES);
+        let buffer = buffer
+            .get_mut(..wanted.min(BUFFER_BYTES))
+            .unwrap_or_default();
+        let read = match rustix::io::pread(from, &mut *buffer, start) {
+            Ok(0) => return Ok(()),
+            Err(Errno::INTR) => continue,
+            read => read?,
+        };
+        let mut rest = buffer.get(..read).unwrap_or_default();
+        while !rest.is_empty() {
+            let written = match rustix::io::pwrite(to, rest, start) {
+                Err(Errno::INTR) => continue,
+                written => written?,
+            };
+            start += written as u64;
+            rest = rest.get(written..).unwrap_or_default();
         }
     }
     Ok(())

@@ -45,10 +45,10 @@ pub(super) fn copy(
     found: &Stat,
     shift: Option<Shift>,
 ) -> io::Result<()> {
-    let id = |id: u32| shift.map_or(id, |shift| shift.id(id));
+    let id = |id: u32| shift.map_or(Ok(id), |shift| shift.id(id));
     let (uid, gid) = (
-        Uid::from_raw(id(found.st_uid)),
-        Gid::from_raw(id(found.st_gid)),
+        Uid::from_raw(id(found.st_uid)?),
+        Gid::from_raw(id(found.st_gid)?),
     );
     let itself = AtFlags::SYMLINK_NOFOLLOW;
     rustix::fs::chownat(to.directory, to.name, Some(uid), Some(gid), itself)?;
@@ -96,7 +96,7 @@ fn extended(from: &Path, to: &Path, name: &[u8], shift: Option<Shift>) -> io::Re
         value => value?,
     };
     let value = match shift {
-        Some(shift) => shift.attribute(name, value),
+        Some(shift) => shift.attribute(name, value)?,
         None => value,
     };
     Ok(rustix::fs::lsetxattr(

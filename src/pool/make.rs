@@ -47,7 +47,7 @@ impl Pool {
         unpack: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
     ) -> Result<Pending> {
         self.check_free(name)?;
-        let staged = if name.is_virtual_machine() || !self.has_overlays() {
+        let staged = if name.is_virtual_machine() || !self.has_overlays()? {
             self.unpacked(key.map, unpack)?
         } else {
             let held = self.ensure_shared(key, unpack)?;
@@ -112,7 +112,7 @@ impl Pool {
         self.check_free(to)?;
         let record = Record::read(&pool.tree(from)?)?;
         let staged = match &record.shared {
-            Some(_) if !self.has_overlays() => self.flattened(pool, from, record.map)?,
+            Some(_) if !self.has_overlays()? => self.flattened(pool, from, record.map)?,
             _ => self.copied(pool, from, None)?,
         };
         self.place(&staged, to)
@@ -225,8 +225,13 @@ impl Pool {
         let pending = Pending::begin(self, Change::Made(name.clone()))?;
         match disk::move_to(&staged.tree, &self.path(name.path())) {
             Ok(()) => Ok(pending),
-            Err(error) => {
+            // It was not moved: whatever has the name now is not ours to take back.
+            Err(error) if disk::exists(&staged.tree) => {
                 pending.abandon()?;
+                Err(error)
+            }
+            Err(error) => {
+                pending.take_back()?;
                 Err(error)
             }
         }

@@ -119,12 +119,14 @@ impl Pool {
         self.0.source.join(inside)
     }
 
-    /// Whether the pool's file system can carry overlays; tried out once.
-    fn has_overlays(&self) -> bool {
-        *self.0.overlays.get_or_init(|| {
-            let staged = self.stage();
-            staged.is_ok_and(|staged| overlay::works(staged.path()))
-        })
+    /// Whether the pool's file system can carry overlays; tried out until there is an answer.
+    fn has_overlays(&self) -> Result<bool> {
+        if let Some(known) = self.0.overlays.get() {
+            return Ok(*known);
+        }
+        let staged = self.stage()?;
+        let works = overlay::works(staged.path())?;
+        Ok(*self.0.overlays.get_or_init(|| works))
     }
 
     /// Lets the roots of containers get through to their trees.

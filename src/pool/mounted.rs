@@ -28,7 +28,8 @@ pub(super) struct Live {
     map: IdMap,
 }
 
-/// What is mounted, by name. Guards the invariant that an upper directory is in one overlay only.
+/// What is mounted, by name. Guards the invariant that an upper directory is in one overlay only,
+/// but for what somebody still holds of a container's that has stopped.
 #[derive(Debug, Default)]
 pub(super) struct Mounts(Mutex<HashMap<TreeName, Weak<Live>>>);
 
@@ -116,21 +117,25 @@ impl Pool {
             .context("Failed to mount the instance's root file system")?;
         let directory = self.tree(name)?;
         let rootfs = directory.join(super::ROOTFS);
-        let is_plain = Record::read(&directory)?.shared.is_none();
-        if !is_plain && !overlay::is_attached(&rootfs)? {
-            overlay::attach(&mounted.0.root, &rootfs)
-                .context("Failed to mount the instance's root file system")?;
-        }
+        let record = Record::read(&directory)?;
+        attach(&mounted, &record, &rootfs)
+            .context("Failed to mount the instance's root file system")?;
         Ok(rootfs)
     }
 
     /// Undoes [`Self::keep_mounted`]: the container has stopped. Nothing mounted is fine.
+    ///
+    /// Whoever still reads or writes a file in it can do so, but a mount that was detached is not
+    /// attached again: the next one gets its own.
     pub(crate) fn release(&self, name: &TreeName) -> Result<()> {
-        let _table = self.0.mounts.table();
+        let mut table = self.0.mounts.table();
         let rootfs = self.path(name.path()).join(super::ROOTFS);
         match overlay::is_attached(&rootfs) {
-            Ok(true) => overlay::detach(&rootfs)
-                .context("Failed to unmount the instance's root file system"),
+            Ok(true) => {
+                table.remove(name);
+                overlay::detach(&rootfs)
+                    .context("Failed to unmount the instance's root file system")
+            }
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(error).context("Failed to look at the instance's root file system")
             }
@@ -168,6 +173,23 @@ impl Pool {
         }
         Err(Error::not_found(format!("There are no files of {name}")))
     }
+}
+
+/// Attaches a root file system at its place. Its device nodes are whoever's an image or an owner
+/// says, and in a user namespace of its own no container may make one: there they open nothing.
+fn attach(mounted: &Mounted, record: &Record, rootfs: &Path) -> io::Result<()> {
+    let has_devices = record.map.is_identity();
+    if !overlay::is_attached(rootfs)? {
+        match record.shared {
+            Some(_) => overlay::attach(&mounted.0.root, rootfs)?,
+            None if has_devices => return Ok(()),
+            None => overlay::attach_itself(rootfs)?,
+        }
+    }
+    if has_devices {
+        return Ok(());
+    }
+    overlay::forbid_devices(rootfs)
 }
 
 fn layers(directory: &Path, lower: PathBuf, name: &TreeName) -> Layers {

@@ -14,13 +14,16 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags},
+    fs::{AtFlags, CWD, Mode, OFlags, StatVfsMountFlags, StatxAttributes, StatxFlags},
     io::Errno,
     mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
-        fsconfig_set_string, fsmount, fsopen, move_mount, unmount,
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags,
+        fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_bind, mount_remount,
+        move_mount, unmount,
     },
 };
+
+use crate::error::{Context, Result};
 
 /// What lies on what.
 #[derive(Debug)]
@@ -95,6 +98,26 @@ pub(super) fn attach(mount: &OwnedFd, at: &Path) -> io::Result<()> {
     Ok(move_mount(mount.as_fd(), "", CWD, at, flags)?)
 }
 
+/// Mounts a directory on itself, so that it can have options of its own.
+pub(super) fn attach_itself(at: &Path) -> io::Result<()> {
+    Ok(mount_bind(at, at)?)
+}
+
+/// Lets no device be opened through what is mounted at a directory, whoever made its node. The
+/// mount's other options stay.
+pub(super) fn forbid_devices(at: &Path) -> io::Result<()> {
+    let has = rustix::fs::statvfs(at)?.f_flag;
+    let kept = [
+        (StatVfsMountFlags::RDONLY, MountFlags::RDONLY),
+        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+        (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
+    ];
+    let kept = kept.into_iter().filter(|(flag, _)| has.contains(*flag));
+    let kept: MountFlags = kept.map(|(_, flag)| flag).collect();
+    let flags = MountFlags::BIND | MountFlags::NODEV | kept;
+    Ok(mount_remount(at, flags, "")?)
+}
+
 /// Detaches what is mounted at a directory. Who still uses it can do so.
 pub(super) fn detach(at: &Path) -> io::Result<()> {
     let flags = UnmountFlags::NOFOLLOW;
@@ -117,14 +140,35 @@ pub(super) fn open(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
+/// What says nothing about a file system but that it, or the host, is full or failing.
+const PASSING: &[Errno] = &[
+    Errno::NOSPC,
+    Errno::DQUOT,
+    Errno::NOMEM,
+    Errno::MFILE,
+    Errno::NFILE,
+    Errno::IO,
+    Errno::ROFS,
+    Errno::INTR,
+    Errno::AGAIN,
+    Errno::BUSY,
+];
+
 /// Whether the file system of an empty directory can carry overlays, tried out.
-pub(super) fn works(directory: &Path) -> bool {
-    let tried = try_out(directory);
-    if let Err(error) = &tried {
-        let path = directory.display();
-        tracing::info!(%error, %path, "no overlays here: every instance gets a whole tree");
+///
+/// # Errors
+///
+/// What says nothing about that.
+pub(super) fn works(directory: &Path) -> Result<bool> {
+    let Err(error) = try_out(directory) else {
+        return Ok(true);
+    };
+    if Errno::from_io_error(&error).is_some_and(|errno| PASSING.contains(&errno)) {
+        return Err(error).context("Failed to try out overlays");
     }
-    tried.is_ok()
+    let path = directory.display();
+    tracing::info!(%error, %path, "no overlays here: every instance gets a whole tree");
+    Ok(false)
 }
 
 /// Removes a file of the lower directory, which takes all that an upper one has to be able to.

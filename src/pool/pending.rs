@@ -11,7 +11,10 @@
 //! With a row of the new name the next start completes what was begun, without one it takes it
 //! back; a removal the other way round.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -169,15 +172,25 @@ impl Pool {
     pub(super) fn settle(&self, has_row: &dyn Fn(&TreeName) -> bool) -> Result<usize> {
         let mut settled = 0;
         for marker in disk::entries(&self.path(super::PENDING))? {
-            let text = fs::read(&marker).context("Failed to read a marker")?;
-            // One that is not whole was written before anything was done.
-            if let Ok(change) = serde_json::from_slice::<Change>(&text) {
-                change.settle(self, has_row(change.name()))?;
+            match self.settle_one(&marker, has_row) {
+                Ok(()) => settled += 1,
+                // It stays for the next start, and the others do not wait for it.
+                Err(error) => {
+                    let marker = marker.display();
+                    tracing::error!(%error, %marker, "a change of trees is not settled");
+                }
             }
-            fs::remove_file(&marker).context("Failed to remove a marker")?;
-            settled += 1;
         }
         Ok(settled)
+    }
+
+    fn settle_one(&self, marker: &Path, has_row: &dyn Fn(&TreeName) -> bool) -> Result<()> {
+        let text = fs::read(marker).context("Failed to read a marker")?;
+        // One that is not whole was written before anything was done.
+        if let Ok(change) = serde_json::from_slice::<Change>(&text) {
+            change.settle(self, has_row(change.name()))?;
+        }
+        fs::remove_file(marker).context("Failed to remove a marker")
     }
 
     /// Moves an instance's trees, as far as they are not moved yet.
@@ -191,14 +204,28 @@ impl Pool {
         self.link(to)
     }
 
-    fn move_one(&self, from: &std::path::Path, to: &std::path::Path) -> Result<()> {
-        let (from, to) = (self.path(from), self.path(to));
-        if !disk::exists(&from) || disk::exists(&to) {
+    fn move_one(&self, from: &Path, to: &Path) -> Result<()> {
+        let is_there = disk::exists(&self.path(from));
+        if !is_there || !self.clear(to) {
             return Ok(());
         }
+        let (from, to) = (self.path(from), self.path(to));
         disk::private_directory(to.parent().unwrap_or(&to))?;
         let _seen = self.0.users.lock();
         disk::move_to(&from, &to)
+    }
+
+    /// Tells whether nothing is in the way at a path. An empty directory is taken away: it is one
+    /// of snapshots that there are no more.
+    pub(super) fn clear(&self, path: &Path) -> bool {
+        let path = self.path(path);
+        if let Err(error) = fs::remove_dir(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, path = %path.display(), "something is in the way");
+            return false;
+        }
+        true
     }
 
     /// Removes an instance's trees, snapshots first; or one snapshot's.

@@ -23,8 +23,10 @@ impl Pool {
     pub(crate) fn recover(&self, has_row: &dyn Fn(&TreeName) -> bool) -> Result<Recovered> {
         let mut unfinished = self.settle(has_row)?;
         for path in disk::entries(&self.path(STAGING))? {
-            remove::directory(&path)?;
-            unfinished += 1;
+            match remove::directory(&path) {
+                Ok(()) => unfinished += 1,
+                Err(error) => tracing::error!(%error, "what was staged stays"),
+            }
         }
         let unknown = self.unknown(has_row)?;
         Ok(Recovered {

@@ -94,13 +94,24 @@ fn persist(directory: BorrowedFd<'_>, name: &CStr, flags: AtFlags) -> rustix::io
         other => return other,
     }
     loosen(directory)?;
-    let open = OFlags::RDONLY | OFlags::NONBLOCK;
-    match beneath::open(directory, as_path(name), open, Mode::empty()) {
-        Ok(file) => loosen(file.as_fd())?,
-        // A device or a link: it has no such flags.
+    match open(directory, as_path(name)) {
+        Ok(Some(inner)) => loosen(inner.as_fd())?,
+        // A device, a pipe or a link: it has no such flags.
+        Ok(None) => {}
         Err(error) => tracing::debug!(%error, "removing what cannot be opened"),
     }
     rustix::fs::unlinkat(directory, name, flags)
+}
+
+/// A directory or a regular file: opening anything else may have effects.
+fn open(directory: BorrowedFd<'_>, name: &Path) -> io::Result<Option<OwnedFd>> {
+    match beneath::open_directory(directory, name) {
+        Err(error) if errno_of(&error) == Errno::NOTDIR => {
+            let file = beneath::open_file(directory, name, OFlags::RDONLY)?;
+            Ok(file.map(|(file, _)| file))
+        }
+        opened => opened.map(Some),
+    }
 }
 
 fn loosen(file: BorrowedFd<'_>) -> rustix::io::Result<()> {

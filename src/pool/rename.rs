@@ -10,6 +10,10 @@ impl Pool {
         if self.exists(to) {
             return Err(Error::conflict(format!("There are files of {to} already")));
         }
+        if !from.is_snapshot() && !self.clear(&to.snapshots()) {
+            let text = format!("There are files of snapshots of {to} already");
+            return Err(Error::conflict(text));
+        }
         let (from, to) = (from.clone(), to.clone());
         let pending = Pending::begin(
             self,

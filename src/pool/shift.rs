@@ -1,5 +1,7 @@
 //! Owners from one map of ids to another, also those hidden in attributes.
 
+use std::io;
+
 use super::idmap::IdMap;
 
 /// Whose files are, and whose they are to be.
@@ -29,46 +31,59 @@ const CAPS_3_LENGTH: usize = 24;
 
 impl Shift {
     /// An id of the host. What is outside of the first map is nobody's, and stays.
-    pub(super) fn id(self, id: u32) -> u32 {
-        let inside = self.from.to_container(id);
-        inside.and_then(|id| self.to.to_host(id)).unwrap_or(id)
+    ///
+    /// # Errors
+    ///
+    /// For somebody whom the second map does not have: a number of the host's would be left.
+    pub(super) fn id(self, id: u32) -> io::Result<u32> {
+        let Some(inside) = self.from.to_container(id) else {
+            return Ok(id);
+        };
+        self.to.to_host(inside).ok_or_else(|| {
+            let size = self.to.size();
+            io::Error::other(format!("owner {inside} is not in the id map of {size} ids"))
+        })
     }
 
     /// An attribute's value.
-    pub(super) fn attribute(self, name: &[u8], value: Vec<u8>) -> Vec<u8> {
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::id`].
+    pub(super) fn attribute(self, name: &[u8], value: Vec<u8>) -> io::Result<Vec<u8>> {
         match name {
             b"system.posix_acl_access" | b"system.posix_acl_default" => self.acl(value),
             b"security.capability" => self.capability(value),
-            _ => value,
+            _ => Ok(value),
         }
     }
 
-    fn acl(self, mut value: Vec<u8>) -> Vec<u8> {
+    fn acl(self, mut value: Vec<u8>) -> io::Result<Vec<u8>> {
         let entries = value.get_mut(ACL_HEAD..).unwrap_or_default();
         for entry in entries.chunks_exact_mut(ACL_ENTRY) {
             if let [tag, tag_high, _, _, id @ ..] = entry
                 && ACL_NAMED.contains(&u16::from_le_bytes([*tag, *tag_high]))
                 && let Ok(number) = <[u8; 4]>::try_from(&*id)
             {
-                id.copy_from_slice(&self.id(u32::from_le_bytes(number)).to_le_bytes());
+                id.copy_from_slice(&self.id(u32::from_le_bytes(number))?.to_le_bytes());
             }
         }
-        value
+        Ok(value)
     }
 
     /// Capabilities count where the root is the one that they name; without a name, on the host.
-    fn capability(self, mut value: Vec<u8>) -> Vec<u8> {
+    fn capability(self, mut value: Vec<u8>) -> io::Result<Vec<u8>> {
         let named = value.get(CAPS_2_LENGTH..CAPS_3_LENGTH);
         let root = match (value.get(CAPS_REVISION), value.len()) {
             (Some(2), CAPS_2_LENGTH) => 0,
             (Some(3), CAPS_3_LENGTH) => match named.map(<[u8; 4]>::try_from) {
                 Some(Ok(id)) => u32::from_le_bytes(id),
-                _ => return value,
+                _ => return Ok(value),
             },
             // A form that nobody writes any more.
-            _ => return value,
+            _ => return Ok(value),
         };
-        let root = self.id(root);
+        let root = self.id(root)?;
         value.truncate(CAPS_2_LENGTH);
         if root != 0 {
             value.extend(root.to_le_bytes());
@@ -76,7 +91,7 @@ impl Shift {
         if let Some(revision) = value.get_mut(CAPS_REVISION) {
             *revision = if root == 0 { 2 } else { 3 };
         }
-        value
+        Ok(value)
     }
 }
 
@@ -99,10 +114,11 @@ mod tests {
 
     #[test]
     fn ids_move_and_strangers_stay() {
-        assert_eq!(shift().id(1000), 101_000);
-        assert_eq!(back().id(101_000), 1000);
-        assert_eq!(back().id(7), 7);
-        assert_eq!(shift().id(70_000), 70_000);
+        assert_eq!(shift().id(1000).unwrap(), 101_000);
+        assert_eq!(back().id(101_000).unwrap(), 1000);
+        assert_eq!(back().id(7).unwrap(), 7);
+        let said = shift().id(70_000).unwrap_err().to_string();
+        assert_eq!(said, "owner 70000 is not in the id map of 65536 ids");
     }
 
     #[test]
@@ -125,9 +141,15 @@ mod tests {
             .concat()
         };
         let name = b"system.posix_acl_access";
-        assert_eq!(shift().attribute(name, acl(5, 6)), acl(100_005, 100_006));
-        assert_eq!(back().attribute(name, acl(100_005, 100_006)), acl(5, 6));
-        assert_eq!(shift().attribute(name, vec![1, 2]), vec![1, 2]);
+        assert_eq!(
+            shift().attribute(name, acl(5, 6)).unwrap(),
+            acl(100_005, 100_006)
+        );
+        assert_eq!(
+            back().attribute(name, acl(100_005, 100_006)).unwrap(),
+            acl(5, 6)
+        );
+        assert_eq!(shift().attribute(name, vec![1, 2]).unwrap(), vec![1, 2]);
     }
 
     #[test]
@@ -138,11 +160,14 @@ mod tests {
         let mut of_root = vec![0, 0, 0, 3];
         of_root.extend([9; 16]);
         of_root.extend(100_000_u32.to_le_bytes());
-        assert_eq!(shift().attribute(name, plain.clone()), of_root);
-        assert_eq!(back().attribute(name, of_root.clone()), plain);
-        assert_eq!(shift().attribute(name, vec![0, 0, 0, 1]), vec![0, 0, 0, 1]);
+        assert_eq!(shift().attribute(name, plain.clone()).unwrap(), of_root);
+        assert_eq!(back().attribute(name, of_root.clone()).unwrap(), plain);
         assert_eq!(
-            shift().attribute(b"user.x", vec![0, 0, 0, 2]),
+            shift().attribute(name, vec![0, 0, 0, 1]).unwrap(),
+            vec![0, 0, 0, 1]
+        );
+        assert_eq!(
+            shift().attribute(b"user.x", vec![0, 0, 0, 2]).unwrap(),
             vec![0, 0, 0, 2]
         );
     }

@@ -5,11 +5,13 @@ use std::{
     fs::File,
     io::{self, ErrorKind, Read, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStderr, ChildStdin, Command, Stdio},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    io::Errno,
     process::{Pid, Resource, Rlimit, prlimit},
 };
 use tokio_util::sync::CancellationToken;
@@ -41,6 +43,9 @@ pub(crate) struct Squash {
     program: &'static str,
     child: Child,
     input: Option<ChildStdin>,
+    complaints: Option<ChildStderr>,
+    /// The beginning of what it has said.
+    said: Vec<u8>,
     path: PathBuf,
     limits: Limits,
 }
@@ -85,11 +90,18 @@ impl Squash {
     }
 
     fn new(program: &'static str, mut child: Child, path: PathBuf, limits: Limits) -> Result<Self> {
-        let input = child.stdin.take();
+        let (input, complaints) = (child.stdin.take(), child.stderr.take());
+        if let Some(input) = &input {
+            // It may be busy complaining while we write: nobody waits for the other.
+            let flags = fcntl_getfl(input).map_err(io::Error::from)?;
+            fcntl_setfl(input, flags | OFlags::NONBLOCK).map_err(io::Error::from)?;
+        }
         let squash = Self {
             program,
             child,
             input,
+            complaints,
+            said: Vec::new(),
             path,
             limits,
         };
@@ -117,7 +129,9 @@ impl Squash {
 
     /// Waits for the program's end.
     fn end(&mut self) -> Result<()> {
-        let said = self.hear()?;
+        while self.complaints.is_some() {
+            self.wait()?;
+        }
         let status = self.child.wait()?;
         if status.success() {
             return Ok(());
@@ -126,51 +140,69 @@ impl Squash {
             let text = format!("reached more than {room} bytes, exceeding quota of {room}");
             return Err(Error::failed(text));
         }
-        let said = String::from_utf8_lossy(&said);
+        let said = String::from_utf8_lossy(&self.said);
         let said = said.lines().find(|line| !line.trim().is_empty());
         let said = said.unwrap_or("ended before its time").trim().to_owned();
         Err(Error::failed(format!("{}: {said}", self.program)))
     }
 
-    /// The beginning of what the program says until it ends.
-    fn hear(&mut self) -> Result<Vec<u8>> {
-        let mut said = Vec::new();
-        let Some(mut stderr) = self.child.stderr.take() else {
-            return Ok(said);
-        };
-        loop {
-            if self.limits.cancel.is_cancelled() {
-                return Err(cancelled());
-            }
-            let mut waiting = [PollFd::new(&stderr, PollFlags::IN)];
-            if poll(&mut waiting, Some(&PATIENCE)).map_err(io::Error::from)? == 0 {
-                continue;
-            }
-            let mut piece = [0; 1024];
-            let count = stderr.read(&mut piece)?;
-            if count == 0 {
-                return Ok(said);
-            }
-            if said.len() < MOST_SAID_BYTES {
-                said.extend_from_slice(piece.get(..count).unwrap_or_default());
-            }
+    /// Waits, not for long, until the program takes or says something, and hears what it says.
+    fn wait(&mut self) -> Result<()> {
+        if self.limits.cancel.is_cancelled() {
+            return Err(cancelled());
         }
+        let complaints = self
+            .complaints
+            .iter()
+            .map(|it| PollFd::new(it, PollFlags::IN));
+        let input = self.input.iter().map(|it| PollFd::new(it, PollFlags::OUT));
+        let mut waiting: Vec<_> = complaints.chain(input).collect();
+        match poll(&mut waiting, Some(&PATIENCE)) {
+            Ok(0) | Err(Errno::INTR) => return Ok(()),
+            ready => ready.map_err(io::Error::from)?,
+        };
+        let is_heard = waiting
+            .first()
+            .is_some_and(|first| !first.revents().is_empty());
+        if is_heard { self.hear() } else { Ok(()) }
+    }
+
+    /// Reads some of what the program says; the end of it is its own end.
+    fn hear(&mut self) -> Result<()> {
+        let Some(complaints) = &mut self.complaints else {
+            return Ok(());
+        };
+        let mut piece = [0; 1024];
+        let count = complaints.read(&mut piece)?;
+        if count == 0 {
+            self.complaints = None;
+        }
+        if self.said.len() < MOST_SAID_BYTES {
+            let said = piece.get(..count).unwrap_or_default();
+            self.said.extend_from_slice(said);
+        }
+        Ok(())
     }
 }
 
 impl Write for Squash {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let Some(input) = &mut self.input else {
-            return Err(ErrorKind::BrokenPipe.into());
-        };
-        match input.write(buffer) {
-            // The program has ended: it knows why, and that is what is to be told.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                drop(self.input.take());
-                self.end().map_err(io::Error::other)?;
-                Err(error)
+        loop {
+            let Some(input) = &mut self.input else {
+                return Err(ErrorKind::BrokenPipe.into());
+            };
+            match input.write(buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.wait().map_err(io::Error::other)?;
+                }
+                // The program has ended: it knows why, and that is what is to be told.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                    drop(self.input.take());
+                    self.end().map_err(io::Error::other)?;
+                    return Err(error);
+                }
+                written => return written,
             }
-            written => written,
         }
     }
 
@@ -283,6 +315,33 @@ mod tests {
         let error = make(directory.path(), None, &vec![b'x'; 100_000]).unwrap_err();
         let program = error.message().split(':').next().unwrap();
         assert!(["tar2sqfs", "sqfstar"].contains(&program), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_complains_all_the_time_is_heard() {
+        let limits = || Limits {
+            room: None,
+            cancel: CancellationToken::new(),
+        };
+        let begin = |script: &str, limits| {
+            let child = spawn(Command::new("sh").args(["-c", script])).unwrap();
+            Squash::new("sh", child, PathBuf::from("/dev/null"), limits).unwrap()
+        };
+        let noisy = "yes | head -c 1000000 >&2; cat > /dev/null; exit 1";
+        let mut squash = begin(noisy, limits());
+        squash.write_all(&vec![0; 1_000_000]).unwrap();
+        assert_eq!(squash.finish().unwrap_err().message(), "sh: y");
+
+        let deaf = limits();
+        let cancel = deaf.cancel.clone();
+        let mut squash = begin("exec sleep 1000", deaf);
+        let written = std::thread::scope(|scope| {
+            let written = scope.spawn(|| squash.write_all(&vec![0; 1_000_000]));
+            cancel.cancel();
+            written.join().unwrap()
+        });
+        let error = Error::from(written.unwrap_err());
+        assert_eq!(error.message(), "Operation was cancelled");
     }
 
     #[test]

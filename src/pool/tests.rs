@@ -428,6 +428,129 @@ fn a_running_containers_mount_outlives_the_daemon() {
 }
 
 #[test]
+fn device_nodes_open_nothing_where_ids_are_shifted() {
+    let trial = Trial::new();
+    let shared = trial.container("shared");
+    let [plain, privileged] = [("plain", shifted()), ("privileged", IdMap::IDENTITY)];
+    for (text, map) in [plain, privileged] {
+        let pending = trial.pool.create_empty(&name(text), map);
+        pending.unwrap().finish().unwrap();
+    }
+    for (name, opens) in [
+        (&shared, false),
+        (&name("plain"), false),
+        (&name("privileged"), true),
+    ] {
+        let rootfs = trial.pool.keep_mounted(name).unwrap();
+        let node = rootfs.join("zero");
+        let (kind, mode) = (FileType::CharacterDevice, Mode::from_raw_mode(0o666));
+        let device = rustix::fs::makedev(1, 5);
+        rustix::fs::mknodat(rustix::fs::CWD, &node, kind, mode, device).unwrap();
+        assert_eq!(fs::File::open(&node).is_ok(), opens, "{name}");
+        // Also when it was mounted by an earlier start.
+        trial.pool.keep_mounted(name).unwrap();
+        assert_eq!(fs::File::open(&node).is_ok(), opens, "{name}");
+        trial.pool.release(name).unwrap();
+        assert!(!trial.pool.is_kept(name), "{name}");
+    }
+    let removal = trial.pool.removal(&name("plain")).unwrap();
+    removal.finish().unwrap();
+    trial.nothing_is_left_over();
+}
+
+#[test]
+fn a_mount_that_somebody_still_holds_is_in_nobodys_way() {
+    let trial = Trial::new();
+    let c1 = trial.container("c1");
+    let held = trial.pool.mount(&c1).unwrap();
+    for round in ["1", "2", "3"] {
+        let rootfs = trial.pool.keep_mounted(&c1).unwrap();
+        fs::write(rootfs.join("round"), round).unwrap();
+        trial.pool.release(&c1).unwrap();
+        assert!(!trial.pool.is_kept(&c1));
+    }
+    drop(held);
+    assert_eq!(trial.read(&c1, "round").unwrap(), "3");
+}
+
+#[test]
+fn a_tree_is_copied_to_another_file_system() {
+    let trial = Trial::new();
+    let c1 = trial.container("c1");
+    let content = "content\n".repeat(100_000);
+    trial.write(&c1, "etc/new", &content);
+    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let device = |path: &Path| fs::metadata(path).unwrap().dev();
+    assert_ne!(device(memory.path()), device(trial.home.path()));
+    let other = Pool::open(trial.home.path(), memory.path()).unwrap();
+    let pending = other.copy_from(&trial.pool, &c1, &name("c2")).unwrap();
+    pending.finish().unwrap();
+    let mounted = other.mount(&name("c2")).unwrap();
+    assert_eq!(read_at(mounted.rootfs(), "etc/new").unwrap(), content);
+    assert_eq!(read_at(mounted.rootfs(), "old/file").unwrap(), "old\n");
+}
+
+#[test]
+fn an_owner_whom_the_new_map_lacks_is_no_owner_of_the_hosts() {
+    let trial = Trial::new();
+    let c1 = trial.container("c1");
+    trial.write(&c1, "mine", "mine");
+    let owner = |id| {
+        let mounted = trial.pool.mount(&c1).unwrap();
+        let id = Some(Uid::from_raw(id));
+        rustix::fs::chownat(mounted.rootfs(), "mine", id, None, AtFlags::empty()).unwrap();
+    };
+    let small = IdMap::new(300_000, 1000).unwrap();
+    owner(101_000);
+    let said = trial.pool.remap(&c1, small).unwrap_err();
+    let text = "owner 1000 is not in the id map of 1000 ids";
+    assert!(said.message().contains(text), "{said}");
+    assert_eq!(trial.pool.map(&c1).unwrap(), shifted());
+    assert_eq!(trial.read(&c1, "mine").unwrap(), "mine");
+    owner(100_999);
+    trial.pool.remap(&c1, small).unwrap();
+    let found = trial.path("containers/c1/upper/mine").metadata().unwrap();
+    assert_eq!(found.uid(), 300_999);
+    trial.nothing_is_left_over();
+}
+
+#[test]
+fn snapshots_go_along_with_a_new_name_or_nothing_does() {
+    let trial = Trial::new();
+    let c1 = trial.container("c1");
+    let snapshot = c1.snapshot("s").unwrap();
+    trial.pool.copy(&c1, &snapshot).unwrap().finish().unwrap();
+    let leftover = trial.path("containers-snapshots/c2");
+    fs::create_dir_all(leftover.join("of-whom")).unwrap();
+    let said = trial.pool.rename(&c1, &name("c2")).unwrap_err();
+    assert_eq!(said.message(), "There are files of snapshots of c2 already");
+    assert!(trial.pool.exists(&snapshot));
+    fs::remove_dir(leftover.join("of-whom")).unwrap();
+    let pending = trial.pool.rename(&c1, &name("c2")).unwrap();
+    pending.finish().unwrap();
+    assert!(trial.pool.exists(&name("c2").snapshot("s").unwrap()));
+    assert_eq!(trial.entries("containers-snapshots"), ["c2"]);
+    trial.nothing_is_left_over();
+}
+
+#[test]
+fn a_change_that_cannot_be_settled_does_not_keep_others_from_it() {
+    let trial = Trial::new();
+    let [c1, c2] = ["c1", "c2"].map(|text| trial.container(text));
+    for name in [&c1, &c2] {
+        let mut pending = trial.pool.removal(name).unwrap();
+        pending.undecided();
+    }
+    let first = trial.path(".pending").join(&trial.entries(".pending")[0]);
+    fs::remove_file(&first).unwrap();
+    fs::create_dir(&first).unwrap();
+    let next = Trial::open(&trial.home);
+    let found = next.recover(&|_| false).unwrap();
+    assert_eq!((found.unfinished, found.unknown.len()), (1, 1));
+    assert_eq!(trial.entries("containers").len(), 1);
+}
+
+#[test]
 fn names_that_the_kernel_would_take_apart_are_fine() {
     let home = tempfile::tempdir().unwrap();
     let source = home.path().join("a:b,c\\d e");

@@ -1,6 +1,10 @@
 //! liblxc's configuration of a container, one `key = value` a line.
 
-use std::path::Path;
+use std::{
+    fs,
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::Path,
+};
 
 use super::{Bind, Ids, Nic, NicKind, Spec, limits::Layout};
 use crate::error::{Context, Error, Result};
@@ -10,6 +14,9 @@ use crate::error::{Context, Error, Result};
 pub(super) struct Host {
     /// How control groups are mounted.
     pub(super) layout: Layout,
+    /// Whether containers' devices can be limited: not from within a user namespace, where nobody
+    /// makes nodes that open anything.
+    pub(super) has_devices: bool,
     /// Whether `AppArmor` confines, and profiles can be loaded.
     pub(super) app_armor: AppArmor,
     /// Files of liblxc's that others put there (lxcfs), if the directory exists.
@@ -63,7 +70,7 @@ const NESTING_MOUNTS: &[&str] = &[
     "sys dev/.lxc/sys sysfs create=dir,optional 0 0",
 ];
 
-/// The devices that a privileged container may use: `null`, `zero`, `full`, `random`, `urandom`,
+/// The devices that a container may use: `null`, `zero`, `full`, `random`, `urandom`,
 /// `tty`, `console`, `ptmx`, `fuse`, `tun`, terminals; nodes may be made of any.
 const DEVICES: &[&str] = &[
     "b *:* m",
@@ -175,8 +182,9 @@ impl Lines {
                     self.set("lxc.idmap", &format!("{kind} 0 {base} {size}"))?;
                 }
             }
-            None => self.privileged(host)?,
+            None => self.privileged()?,
         }
+        self.devices(spec, host)?;
         match host.app_armor {
             AppArmor::Absent => Ok(()),
             AppArmor::Unusable => self.set("lxc.apparmor.profile", "unconfined"),
@@ -189,15 +197,25 @@ impl Lines {
     }
 
     /// What keeps root inside from what only the host's root may do.
-    fn privileged(&mut self, host: &Host) -> Result<()> {
+    fn privileged(&mut self) -> Result<()> {
         let capabilities = "mac_admin mac_override sys_time sys_module sys_rawio";
-        self.set("lxc.cap.drop", capabilities)?;
-        let Some(prefix) = host.layout.devices() else {
+        self.set("lxc.cap.drop", capabilities)
+    }
+
+    /// LXD: only for privileged containers. A node that an image or an owner brings would work in
+    /// the others too, if nothing else kept it from that.
+    fn devices(&mut self, spec: &Spec, host: &Host) -> Result<()> {
+        let Some(prefix) = host.layout.devices().filter(|_| host.has_devices) else {
             return Ok(());
         };
         self.set(&format!("{prefix}.devices.deny"), "a")?;
+        let allow = format!("{prefix}.devices.allow");
         for device in DEVICES {
-            self.set(&format!("{prefix}.devices.allow"), device)?;
+            self.set(&allow, device)?;
+        }
+        let binds = spec.binds.iter().filter(|_| spec.ids.is_some());
+        for device in binds.filter_map(device) {
+            self.set(&allow, &device)?;
         }
         Ok(())
     }
@@ -266,6 +284,21 @@ fn quoted(path: &Path) -> Result<String> {
         return Err(Error::failed(format!("Not a path for a hook: {path}")));
     }
     Ok(format!("\"'{path}'\""))
+}
+
+/// A device of the host's that is brought in by itself.
+fn device(bind: &Bind) -> Option<String> {
+    let found = fs::metadata(&bind.source).ok()?;
+    let kind = match found.file_type() {
+        kind if kind.is_char_device() => 'c',
+        kind if kind.is_block_device() => 'b',
+        _ => return None,
+    };
+    let (major, minor) = (
+        rustix::fs::major(found.rdev()),
+        rustix::fs::minor(found.rdev()),
+    );
+    Some(format!("{kind} {major}:{minor} rwm"))
 }
 
 /// A line of fstab.

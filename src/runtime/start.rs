@@ -184,8 +184,11 @@ fn host() -> Host {
     let is_enabled = enabled.is_ok_and(|text| text.trim() == "Y");
     let places = ["/sbin/apparmor_parser", "/usr/sbin/apparmor_parser"];
     let has_parser = places.iter().any(|path| Path::new(path).exists());
+    let ids = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let all_ids = ["0", "0", "4294967295"];
     Host {
         layout: Layout::find(),
+        has_devices: ids.split_whitespace().eq(all_ids),
         app_armor: match (is_enabled, has_parser) {
             (false, _) => AppArmor::Absent,
             (true, false) => AppArmor::Unusable,

@@ -92,6 +92,46 @@ fn bad_pools_are_refused() {
 }
 
 #[test]
+fn a_pool_has_a_place_of_its_own() {
+    let daemon = Lximaged::start();
+    let home = tempfile::tempdir().unwrap();
+    let make = |name: &str, source: &std::path::Path| {
+        let config = json!({"source": source});
+        let body = json!({"name": name, "driver": "dir", "config": config});
+        daemon.post("/1.0/storage-pools", &body)
+    };
+    let refused = |name: &str, source: &std::path::Path, why: &str| {
+        let text = format!("Source path '{}' {why}", source.display());
+        make(name, source).is_error(500, &text);
+    };
+    refused("one", &home.path().join("nope"), "doesn't exist");
+    refused(
+        "one",
+        &daemon.dir().join("images"),
+        "is within the LXD directory",
+    );
+    refused(
+        "one",
+        &daemon.dir().join("storage-pools/two"),
+        "doesn't exist",
+    );
+    std::fs::create_dir_all(home.path().join("full/file")).unwrap();
+    refused("one", &home.path().join("full"), "isn't empty");
+    let link = home.path().join("link");
+    std::os::unix::fs::symlink(daemon.dir().join("images"), &link).unwrap();
+    refused("one", &link, "is within the LXD directory");
+
+    let free = home.path().join("free");
+    std::fs::create_dir_all(free.join("inner")).unwrap();
+    let inner = free.join("inner");
+    make("one", &inner).is_created("/1.0/storage-pools/one");
+    if beyond_lxd("it lets pools share a directory that is still empty") {
+        refused("two", &inner, "is in use by the storage pool \"one\"");
+        refused("two", &free, "is in use by the storage pool \"one\"");
+    }
+}
+
+#[test]
 fn a_pool_that_a_profile_names_stays() {
     let daemon = Lximaged::start();
     let body = json!({"name": "one", "driver": "dir"});

@@ -204,7 +204,20 @@ fn every_way_to_compress_is_read_back() {
 #[test]
 fn a_squashfs_is_one() {
     let daemon = with_instance();
-    let found = daemon.publish("c1", &json!({"compression_algorithm": "squashfs -c gzip"}));
+    let pool = daemon.dir().join("storage-pools/default/containers/c1");
+    let with_acl = std::process::Command::new("setfacl")
+        .args(["-m", "m::rwx"])
+        .arg(pool.join("upper"))
+        .status();
+    assert!(with_acl.unwrap().success());
+    let wish = json!({"compression_algorithm": "squashfs -c gzip"});
+    let operation = daemon.succeeds(&daemon.publish_with("c1", &wish));
+    let warning = "The image lacks 1 ACLs and other attributes that a squashfs cannot have";
+    assert_eq!(operation["metadata"]["warnings"], json!([warning]));
+    let found = operation["metadata"]["fingerprint"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let exported = daemon.export(&found).files.remove(0);
     assert!(exported.starts_with(b"hsqs"));
     daemon.init("back", &found);

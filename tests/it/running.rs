@@ -177,6 +177,36 @@ fn a_container_that_ends_while_it_is_stopped_is_stopped() {
 }
 
 #[test]
+fn a_device_node_of_an_image_opens_nothing_and_those_of_every_container_do() {
+    let daemon = Lximaged::start();
+    let found = daemon.import(&busybox("bb"));
+    daemon.init("c", &found);
+    let tree = daemon.dir().join("storage-pools/default/containers/c");
+    for (name, device) in [("zero", "1 5"), ("memory", "1 1"), ("kmsg", "1 11")] {
+        let node = tree.join("upper").join(name);
+        let made = format!("mknod -m 666 {} c {device}", node.display());
+        let made = std::process::Command::new("sh")
+            .args(["-c", &made])
+            .status();
+        assert!(made.unwrap().success());
+    }
+    daemon.start("c");
+    for node in ["/zero", "/memory", "/kmsg"] {
+        let (code, read) = daemon.run("c", &["head", "-c", "1", node]);
+        assert_eq!((code, read.as_str()), (1, ""), "{node}");
+    }
+    let script = "echo x > /dev/null && head -c 4 /dev/zero | wc -c && \
+        head -c 4 /dev/urandom | wc -c && head -c 4 /dev/random | wc -c && \
+        ls /dev/full /dev/tty /dev/console /dev/ptmx";
+    let (code, said) = daemon.run("c", &["sh", "-c", script]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.starts_with("4\n4\n4\n/dev"), "{said}");
+    let config = fs::read_to_string(daemon.dir().join("logs/c/lxc.conf")).unwrap();
+    assert!(config.contains(".devices.deny = a\n"), "{config}");
+    daemon.kill("c");
+}
+
+#[test]
 fn an_unknown_action_or_instance_is_refused() {
     let daemon = Lximaged::start();
     let found = daemon.import(&busybox("bb"));

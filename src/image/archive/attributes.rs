@@ -19,6 +19,21 @@ pub(crate) struct Attributes {
     pub(crate) acls: (Option<Vec<u8>>, Option<Vec<u8>>),
 }
 
+impl Attributes {
+    /// How much memory they take, about.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.extended_bytes()
+    }
+
+    /// How many bytes of extended attributes and ACLs there are.
+    pub(crate) fn extended_bytes(&self) -> usize {
+        let xattrs = self.xattrs.iter();
+        let xattrs = xattrs.map(|xattr| xattr.name.len() + xattr.value.len());
+        let acls = [&self.acls.0, &self.acls.1].into_iter().flatten();
+        xattrs.chain(acls.map(Vec::len)).sum()
+    }
+}
+
 /// An extended attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Xattr {

@@ -38,7 +38,8 @@ pub(crate) struct Limits {
     pub(crate) search_time: Duration,
     /// How many bytes of the file each further second needs.
     pub(crate) search_bytes_per_second: u64,
-    /// Bytes after which the rest is left to whoever unpacks it, once both are found.
+    /// Bytes after which the rest is left to whoever unpacks it, once both are found: also within
+    /// an entry.
     pub(crate) scan_bytes: u64,
     /// The same in time.
     pub(crate) scan_time: Duration,
@@ -156,6 +157,15 @@ impl Scan<'_> {
     }
 
     fn run(&mut self, counted: &mut Counted<impl Read>) -> Result<(), Trouble> {
+        match self.entries(counted) {
+            Err(Trouble::Read(error)) if is_too_far(&error) && self.seen.has_all(self.wanted) => {
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn entries(&mut self, counted: &mut Counted<impl Read>) -> Result<(), Trouble> {
         let mut tar = Tar::new(Bounded {
             input: counted,
             limit: self.search_limit(),
@@ -205,8 +215,10 @@ impl Scan<'_> {
 
     fn has_looked_long_enough<R: Read>(&self, tar: &mut Tar<Bounded<'_, R>>) -> bool {
         let bounded = tar.input_mut();
-        (bounded.limit, bounded.deadline) = (u64::MAX, None);
-        bounded.input.count > self.limits.scan_bytes || self.began.elapsed() > self.limits.scan_time
+        // One entry may be as long as it likes.
+        bounded.limit = self.limits.scan_bytes;
+        bounded.deadline = Some(self.began + self.limits.scan_time);
+        bounded.is_over()
     }
 
     fn look_at<R: Read>(&mut self, entry: &Entry, tar: &mut Tar<R>) -> Result<(), Trouble> {
@@ -254,10 +266,7 @@ impl Scan<'_> {
     /// would have looked.
     fn damaged(&self, format: Format, error: &io::Error) -> Error {
         let is_cut = error.kind() == ErrorKind::UnexpectedEof;
-        if error
-            .get_ref()
-            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<SearchedTooFar>)
-        {
+        if is_too_far(error) {
             return Error::failed(SearchedTooFar.to_string());
         }
         let reason = if is_cut {
@@ -327,12 +336,21 @@ struct Bounded<'c, R> {
     deadline: Option<Instant>,
 }
 
+impl<R> Bounded<'_, R> {
+    fn is_over(&self) -> bool {
+        let is_late = |deadline| Instant::now() > deadline;
+        self.deadline.is_some_and(is_late) || self.input.count > self.limit
+    }
+}
+
+fn is_too_far(error: &io::Error) -> bool {
+    let cause = error.get_ref();
+    cause.is_some_and(<dyn std::error::Error + Send + Sync>::is::<SearchedTooFar>)
+}
+
 impl<R: Read> Read for Bounded<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let is_late = self
-            .deadline
-            .is_some_and(|deadline| Instant::now() > deadline);
-        if is_late || self.input.count > self.limit {
+        if self.is_over() {
             return Err(io::Error::other(SearchedTooFar));
         }
         self.input.read(buffer)

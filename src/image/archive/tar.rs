@@ -184,6 +184,11 @@ impl<R: Read> Tar<R> {
         Ok(Some(data))
     }
 
+    /// How much of its data was not read, and will be passed over.
+    pub(crate) fn unread_bytes(&self) -> u64 {
+        self.pending_bytes
+    }
+
     /// The parts of the file that [`Self::next`] returned last, whose data follow each other.
     pub(crate) fn parts(&mut self) -> Vec<Part> {
         match self.map.take() {

@@ -21,7 +21,7 @@ use crate::{
     pool::{
         self, Pool, TreeName,
         idmap::IdMap,
-        pack::{Root, Tree, pack},
+        pack::{Format, Root, Tree, pack},
         squash::{Limits, Squash},
         watch::Watch,
     },
@@ -50,6 +50,9 @@ pub(super) struct Packed {
     pub(super) warnings: Vec<String>,
 }
 
+/// A draft with everything in it, and how many attributes there was no room for.
+type Whole = (Finished, u64);
+
 impl Job {
     /// Packs the tree into `draft`.
     ///
@@ -59,11 +62,16 @@ impl Job {
     pub(super) fn run(self, draft: Draft) -> Result<Packed> {
         let existing = self.pool.metadata(&self.name)?;
         let manifest = Manifest::new(existing, self.given.clone(), self.origin)?;
-        let (finished, warnings) = if self.name.is_virtual_machine() {
+        let ((finished, left_out), mut warnings) = if self.name.is_virtual_machine() {
             (self.pack_disk(draft, &manifest)?, Vec::new())
         } else {
             self.pack_root(draft, &manifest)?
         };
+        if left_out > 0 {
+            warnings.push(format!(
+                "The image lacks {left_out} ACLs and other attributes that a squashfs cannot have"
+            ));
+        }
         Ok(Packed {
             finished,
             manifest,
@@ -71,7 +79,7 @@ impl Job {
         })
     }
 
-    fn pack_root(&self, draft: Draft, manifest: &Manifest) -> Result<(Finished, Vec<String>)> {
+    fn pack_root(&self, draft: Draft, manifest: &Manifest) -> Result<(Whole, Vec<String>)> {
         let mounted = self.pool.mount(&self.name)?;
         let warnings = leftovers::find(&mounted.root());
         let total_bytes = pool::measure(mounted.rootfs(), &self.cancel)?;
@@ -80,11 +88,11 @@ impl Job {
             false
         });
         let root = Root::Directory(mounted.rootfs());
-        let finished = self.pack(draft, manifest, root, mounted.map())?;
-        Ok((finished, warnings))
+        let whole = self.pack(draft, manifest, root, mounted.map())?;
+        Ok((whole, warnings))
     }
 
-    fn pack_disk(&self, draft: Draft, manifest: &Manifest) -> Result<Finished> {
+    fn pack_disk(&self, draft: Draft, manifest: &Manifest) -> Result<Whole> {
         let disk = self.pool.open_disk(&self.name)?;
         let scratch = draft.scratch()?;
         let root = Root::Disk {
@@ -94,19 +102,17 @@ impl Job {
         self.pack(draft, manifest, root, IdMap::IDENTITY)
     }
 
-    fn pack(
-        &self,
-        draft: Draft,
-        manifest: &Manifest,
-        root: Root<'_>,
-        map: IdMap,
-    ) -> Result<Finished> {
+    fn pack(&self, draft: Draft, manifest: &Manifest, root: Root<'_>, map: IdMap) -> Result<Whole> {
         let templates = self.pool.open_templates(&self.name)?;
         let tree = Tree {
             metadata: &manifest.text,
             metadata_modified: manifest.metadata.creation_date,
             root,
             templates: templates.as_ref().map(OwnedFd::as_fd),
+            format: match self.compression {
+                Compression::Squashfs(_) => Format::Squashfs,
+                _ => Format::Tar,
+            },
         };
         let progress = |bytes| Done::note(&self.told, bytes);
         let watch = Watch {
@@ -118,8 +124,8 @@ impl Job {
             return squash(draft, squashfs, (manifest, &self.cancel), pack_into);
         }
         let mut encoder = Encoder::new(&self.compression, &self.workers, draft)?;
-        pack_into(&mut encoder)?;
-        encoder.finish()?.finish()
+        let left_out = pack_into(&mut encoder)?;
+        Ok((encoder.finish()?.finish()?, left_out))
     }
 }
 
@@ -128,16 +134,16 @@ fn squash(
     mut draft: Draft,
     squashfs: &Squashfs,
     (manifest, cancel): (&Manifest, &CancellationToken),
-    pack_into: impl FnOnce(&mut (dyn Write + Send)) -> Result<()>,
-) -> Result<Finished> {
+    pack_into: impl FnOnce(&mut (dyn Write + Send)) -> Result<u64>,
+) -> Result<Whole> {
     let made_at = u32::try_from(manifest.metadata.creation_date).unwrap_or_default();
     let limits = Limits {
         room: draft.room(),
         cancel: cancel.clone(),
     };
     let mut squash = Squash::begin(squashfs, draft.directory(), made_at, limits)?;
-    pack_into(&mut squash)?;
+    let left_out = pack_into(&mut squash)?;
     let mut file = squash.finish()?;
     io::copy(&mut file, &mut draft)?;
-    draft.finish()
+    Ok((draft.finish()?, left_out))
 }

@@ -45,9 +45,17 @@ pub(crate) fn shift(acl: &[u8], to: impl Fn(u32) -> Option<u32>) -> io::Result<V
     Ok(shifted)
 }
 
+/// An ACL as archives have it: as text, or, as LXD writes it, as the kernel's.
+pub(crate) fn read(value: &[u8], to: impl Fn(Named<'_>) -> Option<u32>) -> io::Result<Vec<u8>> {
+    if value.starts_with(&VERSION) {
+        return shift(value, |id| to(Named::Id(id)));
+    }
+    parse(value, to)
+}
+
 /// An ACL out of its text, in any of the ways that archives have it: entries between commas or
 /// line ends, with numbers, names, or names that are followed by their numbers.
-pub(crate) fn parse(text: &[u8], to: impl Fn(Named<'_>) -> Option<u32>) -> io::Result<Vec<u8>> {
+fn parse(text: &[u8], to: impl Fn(Named<'_>) -> Option<u32>) -> io::Result<Vec<u8>> {
     let mut entries = Vec::new();
     let lines = text.split(|byte| matches!(byte, b',' | b'\n'));
     for line in lines.map(without_comment).filter(|line| !line.is_empty()) {

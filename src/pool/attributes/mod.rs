@@ -28,10 +28,15 @@ const ACL: &[u8] = b"system.posix_acl_access";
 const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 const CAPABILITY: &[u8] = b"security.capability";
 
-/// Whether overlay file systems take an attribute for an order of their own, which must not come
-/// from an image.
+/// Whether overlays take an attribute for an order of their own, which must not come from an image.
+/// Those of `user.overlay.` are orders within a container only: ours are mounted without
+/// `userxattr`.
 pub(crate) fn is_overlays(name: &[u8]) -> bool {
-    name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.")
+    name.starts_with(b"trusted.overlay.")
+}
+
+fn is_acl(name: &[u8]) -> bool {
+    name == ACL || name == DEFAULT_ACL
 }
 
 /// Attributes as the host has them.
@@ -154,6 +159,10 @@ impl<'a> Shifted<'a> {
         let mut set = |name: &[u8], value: &[u8]| match set(OsStr::from_bytes(name), value) {
             // What this file system does not have, the file does without, as with tar.
             Ok(()) | Err(Errno::OPNOTSUPP) => Ok(()),
+            Err(error @ (Errno::INVAL | Errno::ACCESS)) if is_acl(name) => {
+                tracing::debug!(%error, "an ACL that the kernel does not take");
+                Ok(())
+            }
             Err(error) => {
                 let error = io::Error::from(error);
                 let name = String::from_utf8_lossy(name).into_owned();
@@ -167,7 +176,10 @@ impl<'a> Shifted<'a> {
         for (text, name) in [(&acls.0, ACL), (&acls.1, DEFAULT_ACL)] {
             let is_there = xattrs.iter().any(|xattr| xattr.name == name);
             if let Some(text) = text.as_ref().filter(|text| !text.is_empty() && !is_there) {
-                set(name, &acl::parse(text, |named| self.named(named))?)?;
+                set(
+                    name,
+                    &acl::read(text, |named| self::named(named, self.map))?,
+                )?;
             }
         }
         for xattr in xattrs.iter().filter(|xattr| !is_overlays(&xattr.name)) {
@@ -175,14 +187,27 @@ impl<'a> Shifted<'a> {
         }
         Ok(())
     }
+}
 
-    fn named(&self, named: acl::Named<'_>) -> Option<u32> {
-        match named {
-            acl::Named::Id(id) => self.map.to_host(id),
-            acl::Named::User(name) | acl::Named::Group(name) => {
-                (name == b"root").then(|| self.map.root())
-            }
-        }
+/// Takes ACLs away that make no sense, or name somebody who is not in the map, or by a name that
+/// only the archive's maker knows. Tells whether there were any.
+pub(crate) fn drop_strange_acls(attributes: &mut Attributes, map: IdMap) -> bool {
+    let is_strange = |acl: &[u8]| acl::read(acl, |named| self::named(named, map)).is_err();
+    let Attributes { xattrs, acls, .. } = attributes;
+    let before = xattrs.len();
+    xattrs.retain(|xattr| !is_acl(&xattr.name) || to_host(&xattr.name, &xattr.value, map).is_ok());
+    let mut is_any = xattrs.len() < before;
+    for acl in [&mut acls.0, &mut acls.1] {
+        is_any |= acl.take_if(|acl| is_strange(acl)).is_some();
+    }
+    is_any
+}
+
+/// The host's id of somebody. Other names than root's mean something only where they were written.
+fn named(named: acl::Named<'_>, map: IdMap) -> Option<u32> {
+    match named {
+        acl::Named::Id(id) => map.to_host(id),
+        acl::Named::User(name) | acl::Named::Group(name) => (name == b"root").then(|| map.root()),
     }
 }
 

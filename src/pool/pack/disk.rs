@@ -37,7 +37,7 @@ pub(super) fn write(
         .args(["/proc/self/fd/0", "/proc/self/fd/1"])
         .stdin(disk)
         .stdout(packed.try_clone()?);
-    run(command, length, stream.watch)?;
+    run(command, length, &|| stream.watch.check())?;
     copy(stream, &packed, modified)
 }
 

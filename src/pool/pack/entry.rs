@@ -8,22 +8,28 @@ use std::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rustix::{
     fs::{
-        FileType, Mode, OFlags, Stat, fgetxattr, flistxattr, fstat, lgetxattr, llistxattr, major,
-        minor, open, openat, readlinkat,
+        FileType, OFlags, Stat, fgetxattr, flistxattr, fstat, lgetxattr, llistxattr, major, minor,
+        readlinkat,
     },
     io::Errno,
 };
 
-use super::header::{Header, pad};
+use super::{
+    Format,
+    header::{Header, pad},
+};
 use crate::{
     error::{Error, Result},
     image::archive::{Modified, Xattr},
-    pool::{attributes, idmap::IdMap},
+    pool::{attributes, beneath, idmap::IdMap},
 };
 
 /// Files up to this length are read as a whole, ahead of their turn.
@@ -31,6 +37,14 @@ pub(super) const SMALL_BYTES: u64 = 64 * 1024;
 
 /// Longest list of names of extended attributes, and longest value, that Linux has.
 const MAX_XATTR_BYTES: usize = 65_536;
+
+/// Most extended attributes of one thing, and most bytes of them: what an import takes, in a
+/// header that has room for names too.
+const MAX_XATTRS: usize = 256;
+const MAX_XATTRS_BYTES: usize = 1024 * 1024 - 32 * 1024;
+
+/// What an attribute takes in a header besides its name and value, at most.
+const RECORD_BYTES: usize = 32;
 
 /// What was found in a directory.
 #[derive(Debug, Clone)]
@@ -52,15 +66,20 @@ pub(super) enum Piece {
     Bytes(Vec<u8>),
     /// A file too long to be read ahead.
     File(Found),
+    /// Something else, when there was enough to be read ahead.
+    Other(Found),
 }
 
 /// Whose ids are written, and how.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reader {
+pub(super) struct Reader<'r> {
     pub(super) map: IdMap,
+    pub(super) format: Format,
+    /// How many extended attributes there is no room for.
+    pub(super) left_out: &'r AtomicU64,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// Adds an entry to a piece. Gives back a file that is too long for it.
     pub(super) fn read(self, found: Found, into: &mut Vec<u8>) -> Result<Option<Found>> {
         let path = found.path.clone();
@@ -210,6 +229,15 @@ impl Reader {
         )
     }
 
+    fn has_room(self, name: &[u8]) -> bool {
+        let has_room =
+            self.format == Format::Tar || OF_SQUASHFS.iter().any(|prefix| name.starts_with(prefix));
+        if !has_room {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+        has_room
+    }
+
     fn collect(
         self,
         list: impl Fn(&mut [u8]) -> rustix::io::Result<usize>,
@@ -225,15 +253,28 @@ impl Reader {
         let mut names: Vec<&[u8]> = names
             .split(|byte| *byte == 0)
             .filter(|name| !name.is_empty() && !attributes::is_overlays(name))
+            .filter(|name| self.has_room(name))
             .collect();
         names.sort_unstable();
-        let mut xattrs = Vec::new();
+        if names.len() > MAX_XATTRS {
+            let reason = format!("it has more than {MAX_XATTRS} extended attributes");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        let (mut xattrs, mut bytes) = (Vec::new(), 0);
         for name in names {
             match filled(|value| get(OsStr::from_bytes(name), value)) {
-                Ok(value) => xattrs.push(Xattr {
-                    name: name.to_vec(),
-                    value: attributes::to_container(name, &value, self.map)?,
-                }),
+                Ok(value) => {
+                    bytes += name.len() + value.len() + RECORD_BYTES;
+                    if bytes > MAX_XATTRS_BYTES {
+                        let reason =
+                            format!("it has more than {MAX_XATTRS_BYTES} bytes of attributes");
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+                    }
+                    xattrs.push(Xattr {
+                        name: name.to_vec(),
+                        value: attributes::to_container(name, &value, self.map)?,
+                    });
+                }
                 // It went, or is listed but not there.
                 Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
                 Err(error) => return Err(error.into()),
@@ -242,6 +283,9 @@ impl Reader {
         Ok(xattrs)
     }
 }
+
+/// Which extended attributes a squashfs has.
+const OF_SQUASHFS: [&[u8]; 3] = [b"user.", b"trusted.", b"security."];
 
 /// How long a file is.
 pub(super) fn length(stat: &Stat) -> u64 {
@@ -264,20 +308,11 @@ fn filled(fill: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> Result<Vec<u
     Ok(bytes)
 }
 
-/// Opens a regular file and nothing else: opening a device or a pipe may have effects, so what it
-/// is is known before it is opened for reading.
+/// Opens a regular file and nothing else.
 fn regular(found: &Found) -> io::Result<Option<(File, Stat)>> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let name = OsStr::from_bytes(&found.name);
-    let handle = openat(&*found.parent, name, flags, Mode::empty())?;
-    let stat = fstat(&handle)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Ok(None);
-    }
-    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOATIME;
-    let file = open(path, flags, Mode::empty())?;
-    Ok(Some((File::from(file), stat)))
+    let opened = beneath::open_file(&*found.parent, name, OFlags::RDONLY | OFlags::NOATIME)?;
+    Ok(opened.map(|(file, stat)| (File::from(file), stat)))
 }
 
 /// What is gone before it is read is left out, as if it had gone before.

@@ -54,16 +54,22 @@ impl Header<'_> {
             .number(100..108, self.mode)
             .number(108..116, fits(self.uid))
             .number(116..124, fits(self.gid))
-            .size(if self.size_bytes < LARGE {
-                self.size_bytes
-            } else {
+            .size(if self.has_size_record() {
                 0
+            } else {
+                self.size_bytes
             })
             .digits(136..148, if seconds < LARGE { seconds } else { 0 })
             .text(157..257, &plain_link(self.link))
             .number(329..337, self.device.0)
             .number(337..345, self.device.1)
             .write(into);
+    }
+
+    /// Readers differ about a record of the size where there are records of holes; there it is in
+    /// base 256 in its field, which all of them take.
+    fn has_size_record(&self) -> bool {
+        self.size_bytes >= LARGE && self.stand_in.is_none()
     }
 
     fn all_records(&self) -> Vec<u8> {
@@ -79,7 +85,7 @@ impl Header<'_> {
                 record(&mut records, key, owner.to_string().as_bytes());
             }
         }
-        if self.size_bytes >= LARGE {
+        if self.has_size_record() {
             record(
                 &mut records,
                 b"size",
@@ -218,8 +224,13 @@ impl Block {
         self
     }
 
+    /// In base 256 what digits have no room for.
     fn size(self, size_bytes: u64) -> Self {
-        self.digits(124..136, size_bytes)
+        if size_bytes < LARGE {
+            return self.digits(124..136, size_bytes);
+        }
+        self.text(124..125, &[0x80])
+            .text(128..136, &size_bytes.to_be_bytes())
     }
 
     fn write(self, into: &mut Vec<u8>) {

@@ -14,7 +14,11 @@ mod templates;
 mod tests;
 mod walk;
 
-use std::{io::Write, os::fd::BorrowedFd};
+use std::{
+    io::Write,
+    os::fd::BorrowedFd,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use self::{
     entry::Reader,
@@ -36,6 +40,18 @@ pub(crate) struct Tree<'t> {
     pub(crate) root: Root<'t>,
     /// The directory of templates.
     pub(crate) templates: Option<BorrowedFd<'t>>,
+    /// What it is packed for.
+    pub(crate) format: Format,
+}
+
+/// What has room for which extended attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// An archive: for all.
+    Tar,
+    /// What a squashfs is made of: for those of users, `trusted` and `security`. The programs that
+    /// make one fail, or complain of each of the others.
+    Squashfs,
 }
 
 /// What an instance runs.
@@ -54,7 +70,8 @@ pub(crate) enum Root<'t> {
 }
 
 /// Writes a tree to `sink` as a tar stream, with the owners that it has inside of the container.
-/// Blocks; to be called where that is allowed.
+/// Returns how many extended attributes the format has no room for. Blocks; to be called where
+/// that is allowed.
 ///
 /// # Errors
 ///
@@ -64,7 +81,8 @@ pub(crate) fn pack(
     map: IdMap,
     sink: &mut (dyn Write + Send),
     watch: &Watch<'_>,
-) -> Result<()> {
+) -> Result<u64> {
+    let left_out = AtomicU64::new(0);
     let mut stream = Stream {
         sink,
         watch,
@@ -78,7 +96,12 @@ pub(crate) fn pack(
     match tree.root {
         Root::Directory(directory) => {
             let directory = beneath::open_directory(directory, ".")?;
-            stream.directory(directory, b"rootfs", Reader { map })?;
+            let reader = Reader {
+                map,
+                format: tree.format,
+                left_out: &left_out,
+            };
+            stream.directory(directory, b"rootfs", reader)?;
         }
         Root::Disk { disk, scratch } => disk::write(&mut stream, disk, scratch, modified)?,
     }
@@ -87,7 +110,8 @@ pub(crate) fn pack(
     }
     // The end of an archive.
     stream.write(&[0; 2 * BLOCK_BYTES])?;
-    Ok(stream.sink.flush()?)
+    stream.sink.flush()?;
+    Ok(left_out.load(Ordering::Relaxed))
 }
 
 /// Writes a file of root's that is no instance owner's business.

@@ -16,9 +16,6 @@ const MAX_PARTS: usize = 32_768;
 /// The smallest hole that is left out.
 const MIN_HOLE_BYTES: u64 = 4096;
 
-/// Stored data from here on would need a size in a record, where readers differ.
-const MAX_STORED_BYTES: u64 = 1 << 32;
-
 /// The parts of a file of `size_bytes` that are not holes; none if it has no holes worth it.
 pub(super) fn parts(file: impl AsFd, size_bytes: u64) -> io::Result<Option<Vec<Part>>> {
     let file = file.as_fd();
@@ -46,7 +43,7 @@ pub(super) fn parts(file: impl AsFd, size_bytes: u64) -> io::Result<Option<Vec<P
     }
     let stored: u64 = parts.iter().map(|part| part.size_bytes).sum();
     let has_holes = size_bytes - stored.min(size_bytes) >= MIN_HOLE_BYTES;
-    Ok((has_holes && stored < MAX_STORED_BYTES).then(|| close(parts, size_bytes)))
+    Ok(has_holes.then(|| close(parts, size_bytes)))
 }
 
 fn push(parts: &mut Vec<Part>, start: u64, end: u64, min_hole: u64) {

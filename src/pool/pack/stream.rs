@@ -28,6 +28,9 @@ use crate::{
 /// How many batches are ahead of what is written.
 const AHEAD: usize = 8;
 
+/// How much of a batch is read ahead: extended attributes are not known before.
+const AHEAD_BYTES: usize = 4 * 1024 * 1024;
+
 /// Threads that read. Others wait for the disk meanwhile, or compress.
 const READERS: usize = 2;
 
@@ -59,7 +62,7 @@ impl Stream<'_, '_> {
         &mut self,
         directory: OwnedFd,
         path: &[u8],
-        reader: Reader,
+        reader: Reader<'_>,
     ) -> Result<()> {
         let (give, ordered) = sync_channel::<Receiver<Pieces>>(AHEAD);
         let (hand_out, batches) = sync_channel::<(Batch, SyncSender<Pieces>)>(AHEAD);
@@ -86,7 +89,7 @@ impl Stream<'_, '_> {
     }
 
     /// Writes what is ready, in order.
-    fn take(&mut self, ordered: &Receiver<Receiver<Pieces>>, reader: Reader) -> Result<()> {
+    fn take(&mut self, ordered: &Receiver<Receiver<Pieces>>, reader: Reader<'_>) -> Result<()> {
         while let Ok(pieces) = ordered.recv() {
             let pieces = pieces.recv();
             let pieces = pieces.map_err(|_gone| Error::failed("Failed to read the instance"))??;
@@ -94,13 +97,21 @@ impl Stream<'_, '_> {
                 match piece {
                     Piece::Bytes(bytes) => self.write(&bytes)?,
                     Piece::File(found) => self.large(&found, reader)?,
+                    Piece::Other(found) => self.other(found, reader)?,
                 }
             }
         }
         Ok(())
     }
 
-    fn large(&mut self, found: &Found, reader: Reader) -> Result<()> {
+    fn other(&mut self, found: Found, reader: Reader<'_>) -> Result<()> {
+        let mut bytes = Vec::new();
+        let long = reader.read(found, &mut bytes)?;
+        self.write(&bytes)?;
+        long.map_or(Ok(()), |found| self.large(&found, reader))
+    }
+
+    fn large(&mut self, found: &Found, reader: Reader<'_>) -> Result<()> {
         let Some((mut file, stat)) = Reader::open(found)? else {
             return Ok(());
         };
@@ -110,12 +121,8 @@ impl Stream<'_, '_> {
         let mut header = reader.header(path, b'0', &stat).map_err(wrong)?;
         header.records = records(reader.xattrs(file.as_fd()).map_err(wrong)?);
         let mut bytes = Vec::new();
-        let is_sparse = u64::try_from(stat.st_blocks).unwrap_or_default() < size_bytes / 512;
-        let parts = if is_sparse {
-            sparse::parts(&file, size_bytes).map_err(wrong)?
-        } else {
-            None
-        };
+        // How many blocks it takes is the file system's business; where its holes are is the file's.
+        let parts = sparse::parts(&file, size_bytes).map_err(wrong)?;
         let Some(parts) = parts else {
             header.size_bytes = size_bytes;
             header.write(&mut bytes);
@@ -198,7 +205,7 @@ fn fail(give: &SyncSender<Receiver<Pieces>>, error: Error) {
 }
 
 /// Makes pieces of batches until there are no more.
-fn read(batches: &Mutex<Receiver<(Batch, SyncSender<Pieces>)>>, reader: Reader) {
+fn read(batches: &Mutex<Receiver<(Batch, SyncSender<Pieces>)>>, reader: Reader<'_>) {
     loop {
         let batch = {
             let batches = batches.lock().unwrap_or_else(PoisonError::into_inner);
@@ -212,21 +219,24 @@ fn read(batches: &Mutex<Receiver<(Batch, SyncSender<Pieces>)>>, reader: Reader) 
     }
 }
 
-fn pieces(batch: Batch, reader: Reader) -> Pieces {
+fn pieces(batch: Batch, reader: Reader<'_>) -> Pieces {
     let mut pieces = Vec::new();
-    let mut bytes = Vec::new();
+    let (mut bytes, mut ahead_bytes) = (Vec::new(), 0);
     for item in batch.items {
-        let long = match item {
-            Item::Done(Piece::Bytes(done)) => {
+        let later = match item {
+            Item::Done(done) => {
                 bytes.extend_from_slice(&done);
                 None
             }
-            Item::Done(Piece::File(found)) => Some(found),
-            Item::Found(found) => reader.read(found, &mut bytes)?,
+            Item::Found(found) if ahead_bytes + bytes.len() > AHEAD_BYTES => {
+                Some(Piece::Other(found))
+            }
+            Item::Found(found) => reader.read(found, &mut bytes)?.map(Piece::File),
         };
-        if let Some(found) = long {
+        if let Some(later) = later {
+            ahead_bytes += bytes.len();
             pieces.push(Piece::Bytes(std::mem::take(&mut bytes)));
-            pieces.push(Piece::File(found));
+            pieces.push(later);
         }
     }
     pieces.push(Piece::Bytes(bytes));

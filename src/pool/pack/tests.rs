@@ -24,6 +24,7 @@ fn pack_tree(root: &Path, templates: Option<&Path>, map: IdMap) -> Result<Vec<u8
         metadata_modified: 1_424_284_563,
         root: Root::Directory(root.as_fd()),
         templates: templates.as_ref().map(AsFd::as_fd),
+        format: Format::Tar,
     };
     let cancel = CancellationToken::new();
     let watch = Watch {
@@ -85,6 +86,76 @@ fn the_same_tree_gives_the_same_bytes_and_names_come_in_order() {
     unpack_files(&file, None, &again, IdMap::IDENTITY).unwrap();
     let third = pack_tree(&again.join("rootfs"), None, IdMap::IDENTITY).unwrap();
     assert!(one == third, "a tree that was unpacked is packed the same");
+}
+
+#[test]
+fn blocks_that_a_file_system_keeps_for_a_file_make_no_difference() {
+    let trees = [false, true].map(|is_kept| {
+        let root = TempDir::new().unwrap();
+        let file = File::create(root.path().join("sparse")).unwrap();
+        file.set_len(4 << 20).unwrap();
+        if is_kept {
+            let flags = rustix::fs::FallocateFlags::KEEP_SIZE;
+            rustix::fs::fallocate(&file, flags, 0, 8 << 20).unwrap();
+        }
+        std::os::unix::fs::FileExt::write_all_at(&file, &[1; 4096], 1 << 20).unwrap();
+        let modified = std::time::UNIX_EPOCH;
+        file.set_modified(modified).unwrap();
+        File::open(root.path())
+            .unwrap()
+            .set_modified(modified)
+            .unwrap();
+        let packed = pack_tree(root.path(), None, IdMap::IDENTITY).unwrap();
+        assert!(packed.len() < 1 << 20, "holes are not packed");
+        packed
+    });
+    assert!(trees[0] == trees[1]);
+}
+
+#[test]
+fn extended_attributes_that_no_import_takes_are_not_packed() {
+    // A file system with room for them.
+    let root = TempDir::new_in("/dev/shm").unwrap();
+    let file = root.path().join("file");
+    fs::write(&file, "").unwrap();
+    for number in 0..17 {
+        let name = format!("trusted.{number}");
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::lsetxattr(&file, &name, &[b'x'; 10_000].repeat(6), flags).unwrap();
+        let packed = pack_tree(root.path(), None, IdMap::IDENTITY);
+        assert_eq!(packed.is_ok(), number < 16, "{number}");
+        if let Err(error) = packed {
+            let text =
+                "Failed to read \"rootfs/file\": it has more than 1015808 bytes of attributes";
+            assert_eq!(error.message(), text);
+        }
+    }
+}
+
+#[test]
+fn a_squashfs_has_no_room_for_acls() {
+    let root = rich_root();
+    let directory = File::open(root.path()).unwrap();
+    let tree = |format| Tree {
+        metadata: rich::METADATA.as_bytes(),
+        metadata_modified: 0,
+        root: Root::Directory(directory.as_fd()),
+        templates: None,
+        format,
+    };
+    let cancel = CancellationToken::new();
+    let watch = Watch {
+        progress: &|_| {},
+        cancel: &cancel,
+    };
+    for (format, left_out, has_acls) in [(Format::Tar, 0, true), (Format::Squashfs, 3, false)] {
+        let mut sink = Vec::new();
+        let packed = pack(&tree(format), IdMap::IDENTITY, &mut sink, &watch);
+        assert_eq!(packed.unwrap(), left_out);
+        let acl = b"SCHILY.xattr.system.posix_acl_access";
+        let found = sink.windows(acl.len()).any(|window| window == acl);
+        assert_eq!(found, has_acls);
+    }
 }
 
 #[test]
@@ -278,6 +349,7 @@ fn what_nobody_takes_any_more_ends() {
         metadata_modified: 0,
         root: Root::Directory(directory.as_fd()),
         templates: None,
+        format: Format::Tar,
     };
     let cancel = CancellationToken::new();
     let watch = Watch {
@@ -310,6 +382,7 @@ fn the_disk_of_a_virtual_machine_goes_there_and_back() {
             scratch: directory.as_fd(),
         },
         templates: None,
+        format: Format::Tar,
     };
     let cancel = CancellationToken::new();
     let watch = Watch {

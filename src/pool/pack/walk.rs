@@ -17,7 +17,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::entry::{Found, Piece, Reader, failed};
+use super::entry::{Found, Reader, failed};
 use crate::{
     error::{Error, Result},
     pool::beneath,
@@ -51,7 +51,7 @@ pub(super) struct Batch {
 /// A thing in a batch.
 #[derive(Debug)]
 pub(super) enum Item {
-    Done(Piece),
+    Done(Vec<u8>),
     Found(Found),
 }
 
@@ -64,8 +64,8 @@ struct Level {
 }
 
 /// The walk.
-pub(super) struct Walk<S> {
-    reader: Reader,
+pub(super) struct Walk<'r, S> {
+    reader: Reader<'r>,
     send: S,
     batch: Batch,
     levels: Vec<Level>,
@@ -74,9 +74,9 @@ pub(super) struct Walk<S> {
     names: HashMap<(u64, u64), Arc<[u8]>>,
 }
 
-impl<S: FnMut(Batch) -> bool> Walk<S> {
+impl<'r, S: FnMut(Batch) -> bool> Walk<'r, S> {
     /// A walk with this reader's owners. Whoever takes the batches says whether to go on.
-    pub(super) fn new(reader: Reader, send: S) -> Self {
+    pub(super) fn new(reader: Reader<'r>, send: S) -> Self {
         Self {
             reader,
             send,
@@ -161,7 +161,7 @@ impl<S: FnMut(Batch) -> bool> Walk<S> {
         self.reader
             .directory(&path, directory.as_fd(), &mut header)?;
         self.batch.bytes += header.len() as u64;
-        self.batch.items.push(Item::Done(Piece::Bytes(header)));
+        self.batch.items.push(Item::Done(header));
         let (names, names_bytes) = self.list(&directory, &path)?;
         self.levels.push(Level {
             directory,

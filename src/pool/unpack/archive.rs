@@ -40,15 +40,26 @@ pub(super) struct Archive<'a, 'l> {
 
 impl Archive<'_, '_> {
     /// Unpacks all of it.
-    pub(super) fn run(&mut self, feed: Feed) -> Result<()> {
-        let mut tar = Tar::new(feed);
+    pub(super) fn run(&mut self, feed: Feed<'_>) -> Result<()> {
+        let outcome = self.entries(Tar::new(feed));
+        if outcome.is_err() {
+            // What was given up in the middle of a read has its reason here.
+            self.budget.check()?;
+        }
+        outcome
+    }
+
+    fn entries(&mut self, mut tar: Tar<Feed<'_>>) -> Result<()> {
         while let Some(entry) = tar.next().map_err(read)? {
+            self.budget.data(entry.attributes.extended_bytes() as u64)?;
             self.entry(entry, &mut tar)?;
+            // What nobody wants is unpacked all the same.
+            self.budget.data(tar.unread_bytes())?;
         }
         self.check_ending(tar.input_mut())
     }
 
-    fn entry(&mut self, entry: Entry, tar: &mut Tar<Feed>) -> Result<()> {
+    fn entry(&mut self, entry: Entry, tar: &mut Tar<Feed<'_>>) -> Result<()> {
         let name = Name::parse(&entry.name)?;
         self.budget.entry(name.depth)?;
         match self.part.place(name, entry.kind, &mut self.seen)? {
@@ -63,7 +74,7 @@ impl Archive<'_, '_> {
         }
     }
 
-    fn template(&mut self, path: &[u8], kind: Kind, tar: &mut Tar<Feed>) -> Result<()> {
+    fn template(&mut self, path: &[u8], kind: Kind, tar: &mut Tar<Feed<'_>>) -> Result<()> {
         match kind {
             Kind::Directory => self.meta.template_directory(path),
             Kind::Regular => {
@@ -74,7 +85,7 @@ impl Archive<'_, '_> {
         }
     }
 
-    fn disk(&mut self, entry: &Entry, tar: &mut Tar<Feed>) -> Result<()> {
+    fn disk(&mut self, entry: &Entry, tar: &mut Tar<Feed<'_>>) -> Result<()> {
         self.budget.length(entry.size_bytes)?;
         let file = disk::begin(self.meta.target())?;
         let parts = tar.parts();
@@ -85,12 +96,12 @@ impl Archive<'_, '_> {
         Ok(())
     }
 
-    fn below_root(&mut self, path: &[u8], entry: Entry, tar: &mut Tar<Feed>) -> Result<()> {
+    fn below_root(&mut self, path: &[u8], entry: Entry, tar: &mut Tar<Feed<'_>>) -> Result<()> {
         let Some(tree) = self.tree.as_deref_mut() else {
             return Ok(());
         };
         self.meta.has_root = true;
-        let attributes = entry.attributes;
+        let attributes = tree.usable(path, entry.attributes);
         match entry.kind {
             Kind::Directory => tree.directory(path, attributes),
             Kind::SymbolicLink => tree.symlink(path, entry.link, attributes),
@@ -127,7 +138,7 @@ impl Archive<'_, '_> {
         path: &[u8],
         file: &File,
         parts: &[Stretch],
-        tar: &mut Tar<Feed>,
+        tar: &mut Tar<Feed<'_>>,
     ) -> Result<()> {
         let mut buffer = vec![0; CHUNK_BYTES];
         for part in parts {
@@ -149,7 +160,7 @@ impl Archive<'_, '_> {
     }
 
     /// Behind the archive's end, only whether the compressed file is whole matters.
-    fn check_ending(&self, feed: &mut Feed) -> Result<()> {
+    fn check_ending(&self, feed: &mut Feed<'_>) -> Result<()> {
         let mut ignored = vec![0; 64 * 1024];
         let mut rest = feed.take(MAX_TRAILING_BYTES);
         loop {
@@ -158,8 +169,8 @@ impl Archive<'_, '_> {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(read(error)),
-                // Something else follows, as it may.
-                Err(_) => return Ok(()),
+                // Something else follows, as it may; or nobody waits any more.
+                Err(_) => return self.budget.check(),
             }
         }
     }

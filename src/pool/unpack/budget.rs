@@ -11,14 +11,38 @@ use crate::{
     pool::watch::Watch,
 };
 
-/// What is left of the limits.
-#[derive(Debug)]
-pub(super) struct Budget<'l> {
-    limits: &'l Limits,
+/// Until when to go on, for all threads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace<'l> {
     watch: &'l Watch<'l>,
     /// Bytes read of all files of the image.
     total: &'l AtomicU64,
     deadline: Instant,
+}
+
+impl Pace<'_> {
+    /// More was read of the image.
+    pub(super) fn read(self, bytes: u64) {
+        let before = self.total.fetch_add(bytes, Ordering::Relaxed);
+        (self.watch.progress)(before + bytes);
+    }
+
+    /// Whether to go on at all.
+    pub(super) fn check(self) -> Result<()> {
+        self.watch.check()?;
+        if Instant::now() > self.deadline {
+            return Err(Error::failed("Image takes too long to unpack"));
+        }
+        Ok(())
+    }
+}
+
+/// What is left of the limits.
+#[derive(Debug)]
+pub(super) struct Budget<'l> {
+    limits: &'l Limits,
+    /// Until when.
+    pub(super) pace: Pace<'l>,
     most_bytes: u64,
     /// How many bytes of data came out.
     pub(super) bytes: u64,
@@ -40,9 +64,11 @@ impl<'l> Budget<'l> {
         let by_ratio = size_bytes.saturating_mul(limits.ratio);
         Self {
             limits,
-            watch,
-            total,
-            deadline: Instant::now() + time,
+            pace: Pace {
+                watch,
+                total,
+                deadline: Instant::now() + time,
+            },
             most_bytes: limits.bytes.max(by_ratio),
             bytes: 0,
             entries: 0,
@@ -68,7 +94,12 @@ impl<'l> Budget<'l> {
     /// More data.
     pub(super) fn data(&mut self, bytes: u64) -> Result<()> {
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes > self.most_bytes {
+        self.written(0)
+    }
+
+    /// So much data besides, which somebody else writes.
+    pub(super) fn written(&self, bytes: u64) -> Result<()> {
+        if self.bytes.saturating_add(bytes) > self.most_bytes {
             let most = self.most_bytes;
             return Err(Error::failed(format!(
                 "Image unpacks to more than {most} bytes"
@@ -79,8 +110,7 @@ impl<'l> Budget<'l> {
 
     /// More was read of the image.
     pub(super) fn read(&self, bytes: u64) {
-        let before = self.total.fetch_add(bytes, Ordering::Relaxed);
-        (self.watch.progress)(before + bytes);
+        self.pace.read(bytes);
     }
 
     /// A file so long, holes and all.
@@ -96,10 +126,6 @@ impl<'l> Budget<'l> {
 
     /// Whether to go on at all.
     pub(super) fn check(&self) -> Result<()> {
-        self.watch.check()?;
-        if Instant::now() > self.deadline {
-            return Err(Error::failed("Image takes too long to unpack"));
-        }
-        Ok(())
+        self.pace.check()
     }
 }

@@ -8,7 +8,7 @@ use std::{
     io,
     os::{
         fd::{AsFd, BorrowedFd},
-        unix::fs::FileExt,
+        unix::fs::{FileExt, MetadataExt},
     },
     process::{Child, Command, Stdio},
     time::Duration,
@@ -20,16 +20,18 @@ use rustix::{
     process::{Pid, PidfdFlags, Resource, Rlimit, pidfd_open, prlimit},
 };
 
-use super::wording;
+use super::{budget::Budget, wording};
 use crate::{
     error::{Error, Result},
     image::archive::Disk,
-    pool::watch::Watch,
 };
 
 /// The disk's name in a tree, and the one it has as long as it is as the image has it.
 const NAME: &str = "root.img";
 const PACKED: &str = "rootfs.img";
+
+/// How the kernel counts what a file takes.
+const BLOCK_BYTES: u64 = 512;
 
 /// How often somebody who waits is asked whether to go on.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -48,12 +50,12 @@ pub(super) fn begin(target: BorrowedFd<'_>) -> Result<File> {
 }
 
 /// Makes the disk of a tree out of what the image has, holes where there is nothing. Gives its
-/// length.
+/// length. What is written counts: an image may name the same data again and again.
 pub(super) fn convert(
     packed: &File,
     target: BorrowedFd<'_>,
     most_bytes: u64,
-    watch: &Watch<'_>,
+    budget: &Budget<'_>,
 ) -> Result<u64> {
     let disk = Disk::parse(&beginning(packed)?)?;
     if disk.size_bytes > most_bytes {
@@ -69,8 +71,13 @@ pub(super) fn convert(
         .args(["-n", "--target-is-zero", "-S", "4k", "-t", "unsafe"])
         .args(["/proc/self/fd/0", "/proc/self/fd/1"])
         .stdin(packed.try_clone()?)
-        .stdout(raw);
-    run(command, disk.size_bytes, watch)?;
+        .stdout(raw.try_clone()?);
+    let check = || {
+        let blocks = raw.metadata().map_err(failed)?.blocks();
+        budget.written(blocks.saturating_mul(BLOCK_BYTES))
+    };
+    run(command, disk.size_bytes, &check)?;
+    check()?;
     Ok(disk.size_bytes)
 }
 
@@ -98,8 +105,13 @@ fn beginning(file: &File) -> Result<Vec<u8>> {
     Ok(header)
 }
 
-/// Runs the program for a disk of so many bytes, as long as it may.
-pub(in crate::pool) fn run(mut command: Command, size_bytes: u64, watch: &Watch<'_>) -> Result<()> {
+/// Runs the program for a disk of so many bytes, as long as it may: `check` says so, every now and
+/// then.
+pub(in crate::pool) fn run(
+    mut command: Command,
+    size_bytes: u64,
+    check: &dyn Fn() -> Result<()>,
+) -> Result<()> {
     command
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
@@ -114,7 +126,7 @@ pub(in crate::pool) fn run(mut command: Command, size_bytes: u64, watch: &Watch<
     })?;
     let mut child = Killed(child);
     limit(&child.0, size_bytes)?;
-    wait(&mut child.0, watch)
+    wait(&mut child.0, check)
 }
 
 /// A program that does not outlive its use.
@@ -149,7 +161,7 @@ fn limit(child: &Child, size_bytes: u64) -> Result<()> {
     Ok(())
 }
 
-fn wait(child: &mut Child, watch: &Watch<'_>) -> Result<()> {
+fn wait(child: &mut Child, check: &dyn Fn() -> Result<()>) -> Result<()> {
     let process = pidfd_open(pid(child)?, PidfdFlags::empty());
     let process = process.map_err(|error| failed(error.into()))?;
     let patience =
@@ -157,7 +169,7 @@ fn wait(child: &mut Child, watch: &Watch<'_>) -> Result<()> {
     loop {
         let mut fds = [PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)];
         match poll(&mut fds, Some(&patience)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => watch.check()?,
+            Ok(0) | Err(rustix::io::Errno::INTR) => check()?,
             Ok(_) => break,
             Err(error) => return Err(failed(error.into())),
         }

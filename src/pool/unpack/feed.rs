@@ -4,17 +4,12 @@ use std::{
     fs::File,
     io::{self, Read},
     os::unix::fs::FileExt,
-    sync::{
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
-    },
+    sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     thread::Scope,
 };
 
-use crate::{
-    image::archive::{Format, decoder},
-    pool::watch::Watch,
-};
+use super::budget::Pace;
+use crate::image::archive::{Format, decoder};
 
 /// How much goes from one thread to the other at a time, and how often before the other has to
 /// take some.
@@ -25,47 +20,45 @@ const CHUNKS: usize = 8;
 pub(super) struct Source<'w> {
     file: &'w File,
     offset: u64,
-    watch: &'w Watch<'w>,
-    /// Bytes read of all files of the image.
-    total: &'w AtomicU64,
+    pace: Pace<'w>,
 }
 
 impl<'w> Source<'w> {
-    pub(super) fn new(file: &'w File, watch: &'w Watch<'w>, total: &'w AtomicU64) -> Self {
+    pub(super) fn new(file: &'w File, pace: Pace<'w>) -> Self {
         Self {
             file,
             offset: 0,
-            watch,
-            total,
+            pace,
         }
     }
 }
 
 impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        check(self.pace)?;
         let count = self.file.read_at(buffer, self.offset)?;
         self.offset += count as u64;
-        let total = self.total.fetch_add(count as u64, Ordering::Relaxed);
-        (self.watch.progress)(total + count as u64);
+        self.pace.read(count as u64);
         Ok(count)
     }
 }
 
 /// The other end: what comes out of the decompressor.
-pub(super) struct Feed {
+pub(super) struct Feed<'w> {
+    pace: Pace<'w>,
     chunks: Receiver<io::Result<Vec<u8>>>,
     spent: Sender<Vec<u8>>,
     chunk: Vec<u8>,
     at: usize,
 }
 
-impl Feed {
+impl<'w> Feed<'w> {
     /// Begins to decompress; ends with what is in the file, an error, or with the feed.
-    pub(super) fn start<'s>(
-        scope: &'s Scope<'s, '_>,
-        format: Format,
-        source: impl Read + Send + 's,
-    ) -> Self {
+    pub(super) fn start<'s>(scope: &'s Scope<'s, '_>, format: Format, source: Source<'w>) -> Self
+    where
+        'w: 's,
+    {
+        let pace = source.pace;
         let (send, chunks) = sync_channel(CHUNKS);
         let (spent, reuse) = channel();
         scope.spawn(move || {
@@ -75,6 +68,7 @@ impl Feed {
             }
         });
         Self {
+            pace,
             chunks,
             spent,
             chunk: Vec::new(),
@@ -84,6 +78,8 @@ impl Feed {
 
     /// Takes the next chunk; tells whether there was one.
     fn next(&mut self) -> io::Result<bool> {
+        // A long entry that nobody wants is one read to whoever passes over it.
+        check(self.pace)?;
         let Ok(chunk) = self.chunks.recv() else {
             return Ok(false);
         };
@@ -95,7 +91,7 @@ impl Feed {
     }
 }
 
-impl Read for Feed {
+impl Read for Feed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.at == self.chunk.len() && !self.next()? {
             return Ok(0);
@@ -104,6 +100,10 @@ impl Read for Feed {
         self.at += count;
         Ok(count)
     }
+}
+
+fn check(pace: Pace<'_>) -> io::Result<()> {
+    pace.check().map_err(io::Error::other)
 }
 
 fn decompress(

@@ -113,8 +113,6 @@ pub(crate) fn unpack(
     std::thread::scope(|scope| {
         let mut unpacking = Unpacking {
             scope,
-            watch,
-            total: &total,
             budget: &mut budget,
             meta: &mut meta,
         };
@@ -127,7 +125,7 @@ pub(crate) fn unpack(
         }
     })?;
     meta.take_metadata()?;
-    finish(&mut meta, source, limits, watch)
+    finish(&mut meta, source, limits, &budget)
 }
 
 impl ImageFiles {
@@ -141,8 +139,6 @@ impl ImageFiles {
 /// An image being unpacked.
 struct Unpacking<'u, 'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
-    watch: &'env Watch<'env>,
-    total: &'env AtomicU64,
     budget: &'u mut Budget<'env>,
     meta: &'u mut Meta<'env>,
 }
@@ -166,7 +162,7 @@ impl<'env> Unpacking<'_, '_, 'env> {
             .run(file)?,
             Format::Qcow2 => return Err(Error::failed("Unsupported compression")),
             _ => {
-                let source = Source::new(file, self.watch, self.total);
+                let source = Source::new(file, self.budget.pace);
                 Archive {
                     part,
                     tree: tree.as_mut(),
@@ -204,7 +200,7 @@ fn finish(
     meta: &mut Meta<'_>,
     source: &ImageFiles,
     limits: &Limits,
-    watch: &Watch<'_>,
+    budget: &Budget<'_>,
 ) -> Result<ImageType> {
     let target = meta.target();
     let Some(disk) = meta.disk.take() else {
@@ -216,7 +212,7 @@ fn finish(
     if meta.has_root {
         return Err(Error::failed("Invalid instance type"));
     }
-    disk::convert(&disk, target, limits.file_bytes, watch)?;
+    disk::convert(&disk, target, limits.file_bytes, budget)?;
     if source.rootfs.is_none() {
         disk::forget(target)?;
         // Made before it was known that there is none.

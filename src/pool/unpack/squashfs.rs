@@ -67,6 +67,7 @@ impl Squashfs<'_, '_> {
     fn node(&mut self, mut node: Node, walk: &mut Walk<'_>, blocks: &Arc<Blocks>) -> Result<()> {
         let name = Name::parse(&node.path)?;
         self.budget.entry(name.depth)?;
+        self.budget.data(node.attributes.extended_bytes() as u64)?;
         match self.part.place(name, node.kind, &mut self.seen)? {
             Place::Nowhere => Ok(()),
             Place::Metadata => {

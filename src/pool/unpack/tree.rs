@@ -27,7 +27,11 @@ use super::{wording, writers::Writers};
 use crate::{
     error::{Error, Result},
     image::archive::{Attributes, Special},
-    pool::{attributes::Shifted, beneath, idmap::IdMap},
+    pool::{
+        attributes::{Shifted, drop_strange_acls},
+        beneath,
+        idmap::IdMap,
+    },
 };
 
 /// How many directories are kept open.
@@ -58,6 +62,8 @@ pub(super) struct Tree {
     pending_bytes: usize,
     /// Whether a directory came twice, so that the order counts.
     has_again: bool,
+    /// How many things had ACLs that were left out.
+    without_acls: u64,
 }
 
 impl Tree {
@@ -75,7 +81,23 @@ impl Tree {
             pending: Vec::new(),
             pending_bytes: 0,
             has_again: false,
+            without_acls: 0,
         }
+    }
+
+    /// Attributes without ACLs that nobody could be given. An image is not refused for them.
+    pub(super) fn usable(&mut self, path: &[u8], mut attributes: Attributes) -> Attributes {
+        if drop_strange_acls(&mut attributes, self.map) {
+            self.without_acls += 1;
+            if self.without_acls == 1 {
+                let path = wording::lossy(path);
+                tracing::info!(
+                    path,
+                    "an ACL is left out: it names somebody who is not known"
+                );
+            }
+        }
+        attributes
     }
 
     /// A directory; one that is there already gets other attributes.
@@ -104,7 +126,7 @@ impl Tree {
         let (parent, name) = self.spot(path)?;
         let (name, path, map) = (name.to_vec(), path.to_vec(), self.map);
         self.writers.push(
-            target.len(),
+            target.len() + path.len() + attributes.bytes(),
             Box::new(move || {
                 let make = || {
                     symlinkat(
@@ -172,7 +194,7 @@ impl Tree {
         let (name, path) = (name.to_vec(), path.to_vec());
         let (map, umask) = (self.map, self.umask);
         self.writers.push(
-            bytes,
+            bytes + path.len() + attributes.bytes(),
             Box::new(move || {
                 let make = || {
                     let shifted = Shifted::new(&attributes, map)?;
@@ -212,7 +234,7 @@ impl Tree {
         let output = Arc::clone(&output.0);
         output.pieces.fetch_add(1, Ordering::Relaxed);
         self.writers.push(
-            bytes,
+            bytes + output.attributes.bytes(),
             Box::new(move || {
                 let filled = fill(&output.file).and_then(|()| output.done());
                 filled.map_err(|error| wording::entry(&output.path, error))
@@ -237,15 +259,19 @@ impl Tree {
     /// Waits for everything, and gives the directories their attributes.
     pub(super) fn close(mut self) -> Result<()> {
         self.writers.wait()?;
+        if self.without_acls > 1 {
+            tracing::info!(count = self.without_acls, "ACLs were left out");
+        }
         self.open.clear();
         settle(&self.top, b"", &self.own, self.map)?;
         for (path, attributes) in std::mem::take(&mut self.pending) {
             let (top, map) = (Arc::clone(&self.top), self.map);
+            let bytes = path.len() + attributes.bytes();
             let job = move || settle(&top, &path, &attributes, map);
             if self.has_again {
                 job()?;
             } else {
-                self.writers.push(0, Box::new(job))?;
+                self.writers.push(bytes, Box::new(job))?;
             }
         }
         self.writers.wait()
@@ -317,11 +343,7 @@ impl Tree {
             self.own = attributes;
             return Ok(());
         }
-        let xattrs = attributes.xattrs.iter();
-        let bytes: usize = xattrs
-            .map(|xattr| xattr.name.len() + xattr.value.len())
-            .sum();
-        self.pending_bytes += path.len() + bytes + size_of::<Attributes>();
+        self.pending_bytes += path.len() + attributes.bytes();
         if self.pending_bytes > MAX_PENDING_BYTES {
             return Err(Error::failed("Image has too many directories"));
         }

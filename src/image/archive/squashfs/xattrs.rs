@@ -14,6 +14,10 @@ const LIST_BYTES: u32 = 16;
 const MAX_XATTRS: u32 = 256;
 const MAX_VALUE_BYTES: u32 = 65_536;
 
+/// Most bytes of names and values in a list, as in a tar archive: values can be shared, so that a
+/// small image could have any number of them.
+const MAX_LIST_BYTES: usize = 1024 * 1024;
+
 /// Says of a value that it is somewhere else.
 const IS_ELSEWHERE: u16 = 0x100;
 
@@ -65,7 +69,16 @@ impl Table {
             return Err(malformed("too many extended attributes"));
         }
         let mut cursor = self.cursor(image, reference)?;
-        (0..count).map(|_| self.xattr(image, &mut cursor)).collect()
+        let (mut xattrs, mut bytes) = (Vec::new(), 0);
+        for _ in 0..count {
+            let xattr = self.xattr(image, &mut cursor)?;
+            bytes += xattr.name.len() + xattr.value.len();
+            if bytes > MAX_LIST_BYTES {
+                return Err(malformed("too many extended attributes"));
+            }
+            xattrs.push(xattr);
+        }
+        Ok(xattrs)
     }
 
     fn cursor(&self, image: &mut Squashfs<'_>, reference: u64) -> io::Result<Cursor> {

@@ -231,6 +231,10 @@ fn entries_and_bytes_are_bounded() {
         ..limits
     };
     assert!(inspect_unified(Cursor::new(gzip(&long)), 0, &limits).is_ok());
+    // Also in the middle of an entry, whether or not there is all of it.
+    let mut input = Cursor::new(&long[..3 << 20]);
+    assert!(inspect_unified(&mut input, 0, &limits).is_ok());
+    assert!(input.position() < 1 << 20, "{}", input.position());
 }
 
 #[test]

@@ -385,12 +385,7 @@ fn what_overlays_would_take_for_orders_does_not_come_from_an_image() {
 fn ids_outside_of_the_map_are_refused() {
     let place = Place::new();
     let map = IdMap::new(1_000_000, 10).unwrap();
-    let acl = b"user::rwx,user:11:r,group::r,mask::r,other::r";
-    for (key, value) in [
-        ("uid", &b"10"[..]),
-        ("gid", b"4294967295"),
-        ("SCHILY.acl.access", acl),
-    ] {
+    for (key, value) in [("uid", &b"10"[..]), ("gid", b"4294967295")] {
         let entries = [
             entry("metadata.yaml", b'0', METADATA.as_bytes(), ""),
             records(&[(key, value)]),
@@ -416,6 +411,62 @@ fn access_lists_of_text_are_taken_as_well() {
     let count = rustix::fs::lgetxattr(path, "system.posix_acl_access", &mut value).unwrap();
     assert_eq!(count, 4 + 5 * 8);
     assert_eq!(value[12..20], [2, 0, 4, 0, 11, 0, 0, 0]);
+    // LXD writes them as the kernel has them.
+    let target = place
+        .unpack(&[
+            records(&[("SCHILY.acl.access", &value[..count])]),
+            file("rootfs/x"),
+        ])
+        .unwrap();
+    let mut again = [0; 1000];
+    let path = target.join("rootfs/x");
+    let same = rustix::fs::lgetxattr(path, "system.posix_acl_access", &mut again).unwrap();
+    assert_eq!(again[..same], value[..count]);
+}
+
+#[test]
+fn an_access_list_of_somebody_unknown_is_left_out() {
+    let place = Place::new();
+    let acls = [
+        &b"user::rwx,user:lisa:r,group::r,mask::r,other::r"[..],
+        b"user::rwx,user:4294967295:r,group::r,mask::r,other::r",
+        b"user::rwx,user:11:r,group::r,other::r",
+        b"user::rwx,nonsense",
+        b"\x02\0\0\0\x01",
+    ];
+    for acl in acls {
+        for key in ["SCHILY.acl.access", "SCHILY.xattr.system.posix_acl_access"] {
+            let target = place
+                .unpack(&[records(&[(key, acl)]), file("rootfs/x")])
+                .unwrap();
+            let mut names = [0; 1000];
+            let count = rustix::fs::llistxattr(target.join("rootfs/x"), &mut names).unwrap();
+            assert_eq!(count, 0, "{key}");
+        }
+    }
+}
+
+#[test]
+fn what_nobody_wants_counts_as_well() {
+    let place = Place::new();
+    let limits = Limits {
+        bytes: 500_000,
+        ratio: 0,
+        ..Limits::default()
+    };
+    let long = entry("backup.yaml", b'0', &vec![0; 1_000_000], "");
+    let error = place.unpack_with(&[long], &limits).unwrap_err();
+    assert!(error.contains("more than 500000 bytes"), "{error}");
+    let noise = "x".repeat(60_000);
+    let attributes = [
+        ("SCHILY.xattr.user.a", noise.as_bytes()),
+        ("SCHILY.xattr.user.b", noise.as_bytes()),
+    ];
+    let many: Vec<_> = (0..10)
+        .flat_map(|n| [records(&attributes), directory(&format!("rootfs/{n}"))])
+        .collect();
+    let error = place.unpack_with(&many, &limits).unwrap_err();
+    assert!(error.contains("more than 500000 bytes"), "{error}");
 }
 
 #[test]

@@ -225,6 +225,35 @@ fn the_root_of_a_split_image_goes_into_rootfs_whole() {
     assert!(target.join("rootfs/etc/shadow").exists());
 }
 
+#[test]
+fn extended_attributes_of_one_file_are_bounded() {
+    // A file system with room for them.
+    let scratch = TempDir::new_in("/dev/shm").unwrap();
+    let image = scratch.path().join("image");
+    fs::create_dir_all(image.join("rootfs")).unwrap();
+    fs::write(image.join("metadata.yaml"), rich::METADATA).unwrap();
+    let file = image.join("rootfs/file");
+    fs::write(&file, "").unwrap();
+    let value = vec![b'x'; 65_000];
+    for (count, is_good) in [(15, true), (17, false)] {
+        for number in 0..count {
+            let name = format!("trusted.{number}");
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::lsetxattr(&file, &name, &value, flags).unwrap();
+        }
+        let squashfs = scratch.path().join(format!("{count}.squashfs"));
+        let arguments = [".", squashfs.to_str().unwrap(), "-quiet", "-no-progress"];
+        program("mksquashfs", &image, &arguments);
+        let target = scratch.path().join(count.to_string());
+        let outcome = unpack_files(&squashfs, None, &target, IdMap::IDENTITY);
+        assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
+        if let Err(error) = outcome {
+            let text = "too many extended attributes";
+            assert!(error.message().contains(text), "{error}");
+        }
+    }
+}
+
 /// A virtual machine's disk of 64 MiB with a little in it, and the image of it.
 fn disk(scratch: &Path) -> PathBuf {
     let raw = File::create(scratch.join("raw")).unwrap();
@@ -274,6 +303,27 @@ fn the_disk_of_a_virtual_machine_becomes_raw_and_stays_sparse() {
         names.sort();
         assert_eq!(names, ["metadata.yaml", "root.img"]);
     }
+}
+
+#[test]
+fn what_a_disk_becomes_counts() {
+    let scratch = TempDir::new().unwrap();
+    let path = scratch.path();
+    disk(path);
+    program("tar", path, &["-cf", "metadata.tar", "metadata.yaml"]);
+    let unpack_to = |name: &str, bytes| {
+        let (image, rootfs) = (path.join("metadata.tar"), path.join("rootfs.img"));
+        let limits = Limits {
+            bytes,
+            ratio: 0,
+            ..Limits::default()
+        };
+        let target = path.join(name);
+        unpack_within(&image, Some(&rootfs), &target, IdMap::IDENTITY, &limits)
+    };
+    let error = unpack_to("less", 50_000).unwrap_err();
+    assert_eq!(error.message(), "Image unpacks to more than 50000 bytes");
+    unpack_to("enough", 500_000).unwrap();
 }
 
 #[test]
