@@ -182,8 +182,8 @@ mod tests {
         let held = change.await;
         let mut read = Box::pin(locks.share("p", "i", "copy"));
         assert!(futures_util::poll!(&mut read).is_pending());
-        drop(held);
         assert!(locks.try_share("p", "i", "publish").is_none());
+        drop(held);
         drop(read.await);
         assert!(locks.try_share("p", "i", "publish").is_some());
     }

@@ -87,6 +87,7 @@ fn refused(source: &Path, error: &io::Error) -> Error {
     } else {
         error.to_string()
     };
+    let source = source.to_string_lossy();
     Error::failed(format!("Disk source path {source:?} {reason}"))
 }
 

@@ -91,15 +91,16 @@ impl Story {
         let mut aliases: Vec<_> = aliases.map(|alias| text(&alias["name"])).collect();
         aliases.sort();
         let profiles = image["profiles"].as_array().unwrap().iter().map(text);
+        let day = |key: &str| text(&image[key]).split('T').next().unwrap().to_owned();
         format!(
             "{name} {}{used} [{}] {} {} {} {} {} {}",
-            String::from_iter(flags),
+            flags.into_iter().collect::<String>(),
             aliases.join(" "),
             text(&image["properties"]["serial"]),
-            &text(&image["created_at"])[..10],
-            &text(&image["expires_at"])[..10],
+            day("created_at"),
+            day("expires_at"),
             text(&image["properties"]["label"]),
-            String::from_iter(profiles),
+            profiles.collect::<String>(),
             text(&image["update_source"]["alias"]),
         )
     }

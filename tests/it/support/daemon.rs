@@ -151,17 +151,16 @@ impl Lximaged {
 
     /// The command line of the daemon, with `args` at its end.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut before = String::new();
-        if let Some(umask) = self.options.umask {
-            before += &format!("umask {umask:o} && ");
-        }
+        let umask = self.options.umask.map(|umask| format!("umask {umask:o}"));
+        let host = self.options.host.map(str::to_owned);
         let mut command = Command::new("env");
-        if let Some(host) = self.options.host {
-            before += &format!("{host} && ");
+        if host.is_some() {
             command.args(["unshare", "-m"]);
         }
-        if !before.is_empty() {
-            command.args(["sh", "-c", &format!("{before}exec \"$@\""), "sh"]);
+        let steps: Vec<_> = umask.into_iter().chain(host).collect();
+        if !steps.is_empty() {
+            let script = format!("{} && exec \"$@\"", steps.join(" && "));
+            command.args(["sh", "-c", &script, "sh"]);
         }
         if against_lxd() {
             // Its mounts go when it goes.
