@@ -240,13 +240,18 @@ impl Line {
     fn read_request(&mut self) -> io::Result<Option<Seen>> {
         let mut head = Vec::new();
         let mut buffer = [0; 4096];
-        while !head.ends_with(b"\r\n\r\n") {
+        // A body may follow at once; nobody wants it.
+        let end = loop {
+            if let Some(end) = head.windows(4).position(|it| it == b"\r\n\r\n") {
+                break end + 4;
+            }
             let count = self.read(&mut buffer)?;
             if count == 0 || head.len() > MAX_HEAD_BYTES {
                 return Ok(None);
             }
             head.extend_from_slice(&buffer[..count]);
-        }
+        };
+        head.truncate(end);
         let is_identified = match self {
             Self::Plain(_) => false,
             Self::Tls(stream) => stream.conn.peer_certificates().is_some(),
