@@ -260,3 +260,18 @@ fn backups_are_not_taken_in() {
         .post("/1.0/instances/c1/backups", &json!({"name": "b"}))
         .is_error(501, text);
 }
+
+#[test]
+fn names_that_begin_at_the_root_are_below_the_images() {
+    // So do the images that LXD's own tests and pylxd's make.
+    let image = crate::support::tar::Tar::new()
+        .file("metadata.yaml", images::metadata("a"))
+        .directory("/rootfs/")
+        .file("/rootfs/etc/inittab", "\n")
+        .build();
+    let daemon = Lximaged::start();
+    let found = daemon.import(&image);
+    daemon.init("c", &found);
+    let file = daemon.get("/1.0/instances/c/files?path=/etc/inittab");
+    assert_eq!(file.text(), "\n");
+}

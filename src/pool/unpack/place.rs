@@ -41,11 +41,10 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// Takes a name apart. A hostile one names something else than it says.
+    /// Takes a name apart. A hostile one names something else than it says. What stands at its
+    /// beginning makes no name absolute: the usual busybox images have `/rootfs/etc/inittab`, and
+    /// `tar` puts it where it belongs.
     pub(super) fn parse(name: &[u8]) -> Result<Self> {
-        if name.starts_with(b"/") {
-            return Err(Error::failed("Image has an entry with an absolute name"));
-        }
         let mut path = Vec::with_capacity(name.len());
         let mut depth = 0;
         for part in name.split(|byte| *byte == b'/') {
@@ -124,6 +123,7 @@ mod tests {
         let root = |path: &str| Place::Root(path.as_bytes().to_vec());
         assert_eq!(place("./rootfs/", Kind::Directory).unwrap(), root(""));
         assert_eq!(place("rootfs//a/./b", Kind::Regular).unwrap(), root("a/b"));
+        assert_eq!(place("/rootfs/a", Kind::Regular).unwrap(), root("a"));
         assert_eq!(
             place("metadata.yaml", Kind::Regular).unwrap(),
             Place::Metadata
@@ -134,7 +134,7 @@ mod tests {
         for nowhere in ["backup.yaml", "exec-output", "state/x", "rootfs2/etc"] {
             assert_eq!(place(nowhere, Kind::Regular).unwrap(), Place::Nowhere);
         }
-        for bad in ["/rootfs/x", "rootfs/../x", "..", "rootfs/x/.."] {
+        for bad in ["/../rootfs/x", "rootfs/../x", "..", "rootfs/x/.."] {
             assert!(place(bad, Kind::Regular).is_err(), "{bad}");
         }
         assert!(place("rootfs", Kind::SymbolicLink).is_err());
@@ -149,7 +149,7 @@ mod tests {
             "metadata.yaml",
             "rootfs",
             "rootfs/../x",
-            "/rootfs/x",
+            "/etc/rootfs/x",
             "rootfsx/a",
         ] {
             assert!(Part::Whole.linked(bad.as_bytes()).is_err(), "{bad}");
