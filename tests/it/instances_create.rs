@@ -266,7 +266,7 @@ fn names_that_begin_at_the_root_are_below_the_images() {
     // So do the images that LXD's own tests and pylxd's make.
     let image = crate::support::tar::Tar::new()
         .file("metadata.yaml", images::metadata("a"))
-        .directory("/rootfs/")
+        .directory("rootfs/")
         .file("/rootfs/etc/inittab", "\n")
         .build();
     let daemon = Lximaged::start();
