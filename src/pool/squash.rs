@@ -4,6 +4,7 @@
 use std::{
     fs::File,
     io::{self, ErrorKind, Read, Write},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::{Child, ChildStderr, ChildStdin, Command, Stdio},
 };
@@ -124,6 +125,9 @@ impl Squash {
     pub(crate) fn finish(mut self) -> Result<File> {
         drop(self.input.take());
         self.end()?;
+        if self.program == "sqfstar" {
+            date_root(&self.path).context("Failed to date the squashfs")?;
+        }
         File::open(&self.path).context("Failed to read the squashfs")
     }
 
@@ -232,6 +236,13 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
         .spawn()
 }
 
+/// Where in a squashfs is when it was made, the place of its root directory's inode, and where the
+/// inodes begin; where in an inode is its time.
+const MADE_AT: u64 = 8;
+const ROOT_INODE: u64 = 32;
+const INODE_TABLE: u64 = 64;
+const INODE_TIME: u64 = 8;
+
 /// LXD's choice.
 fn tar2sqfs(squashfs: &Squashfs, made_at: &str) -> (&'static str, Command) {
     let mut command = Command::new("tar2sqfs");
@@ -247,11 +258,31 @@ fn tar2sqfs(squashfs: &Squashfs, made_at: &str) -> (&'static str, Command) {
 fn sqfstar(squashfs: &Squashfs, made_at: &str) -> (&'static str, Command) {
     let mut command = Command::new("sqfstar");
     command.args(["-quiet", "-no-progress", "-exit-on-error", "-mem", MEMORY]);
-    command.args(["-comp", squashfs.compressor, "-mkfs-time", made_at]);
+    command.args(["-comp", squashfs.compressor]);
+    // Without compressed inodes the root directory can be dated, see `date_root`.
+    command.args(["-mkfs-time", made_at, "-noI"]);
     if let Some(bytes) = squashfs.block_bytes {
         command.args(["-b", &bytes.to_string()]);
     }
     ("sqfstar", command)
+}
+
+/// Dates the root directory as the file system. No archive names it, so `sqfstar` dates it now,
+/// whatever it is told (4.5.1), and the same tree would not give the same bytes.
+fn date_root(path: &Path) -> io::Result<()> {
+    let file = File::options().read(true).write(true).open(path)?;
+    let mut made_at = [0; 4];
+    file.read_exact_at(&mut made_at, MADE_AT)?;
+    let number = |at: u64| -> io::Result<u64> {
+        let mut bytes = [0; 8];
+        file.read_exact_at(&mut bytes, at)?;
+        Ok(u64::from_le_bytes(bytes))
+    };
+    let (root, table) = (number(ROOT_INODE)?, number(INODE_TABLE)?);
+    // A block of inodes begins with its length in two bytes.
+    let block = table.saturating_add(root >> 16);
+    let inode = block.saturating_add(2 + (root & 0xffff));
+    file.write_all_at(&made_at, inode.saturating_add(INODE_TIME))
 }
 
 fn is_too_large(status: std::process::ExitStatus) -> bool {
@@ -303,6 +334,14 @@ mod tests {
                 .arg("hello")
                 .output();
             assert_eq!(listed.unwrap().stdout, b"content");
+            // Nothing in it tells when it was made, the root directory neither.
+            let listed = Command::new("unsquashfs")
+                .args(["-UTC", "-lls"])
+                .arg(&path)
+                .output();
+            let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+            let root = listed.lines().find(|line| line.ends_with("squashfs-root"));
+            assert!(root.unwrap().contains(" 2023-11-14 22:13 "), "{listed}");
             fs::read(path).unwrap()
         });
         assert!(made[0].starts_with(b"hsqs"));

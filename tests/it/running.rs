@@ -875,6 +875,25 @@ fn a_running_instance_is_not_deleted() {
 }
 
 #[test]
+fn a_running_instance_is_published_by_force_and_runs_again() {
+    let daemon = with_running();
+    daemon.run("c", &["touch", "/root/made inside"]);
+    let refused = daemon.lxc_fails(&["publish", "c", "--alias", "mine"]);
+    let text = "The instance is currently running. Use --force to have it stopped and restarted";
+    assert!(refused.contains(text), "{refused}");
+    // Nor without the client's own look.
+    let source = json!({"type": "instance", "name": "c"});
+    let operation = daemon.finished(&daemon.post("/1.0/images", &json!({"source": source})));
+    let text = "Cannot export a running instance as an image";
+    assert_eq!(operation["err"], text);
+    daemon.lxc(&["publish", "c", "--alias", "mine", "--force"]);
+    assert_eq!(daemon.status("c"), "Running");
+    daemon.lxc(&["init", "mine", "again"]);
+    let made = daemon.get("/1.0/instances/again/files?path=/root/made%20inside");
+    assert_eq!(made.status, 200);
+}
+
+#[test]
 fn the_console_can_be_read_and_forgotten() {
     let daemon = with_running();
     let log = || daemon.get("/1.0/instances/c/console").text();
