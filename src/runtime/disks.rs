@@ -69,7 +69,11 @@ impl Runtime {
             entries => entries?,
         };
         for entry in entries {
-            clear(&entry?.path())?;
+            let directory = entry?.path();
+            // No reason to start nothing: a start that needs the place says so.
+            if let Err(error) = clear(&directory) {
+                tracing::warn!(%error, path = %directory.display(), "mounts of a start stay");
+            }
         }
         Ok(())
     }

@@ -123,7 +123,7 @@ fn metadata_behind_gigabytes_of_zeros_is_not_looked_for() {
     let said = daemon.refuses(&bomb);
     assert!(said.contains("unpacks to too much"), "{said}");
     assert!(
-        began.elapsed() < Duration::from_secs(120),
+        began.elapsed() < Duration::from_mins(2),
         "{:?}",
         began.elapsed()
     );
